@@ -1,0 +1,46 @@
+# Oncue. Each target does its own set-up: Python >= 3.11, make and git are all that must be there.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.locked
+
+.PHONY: help setup demo serve test check bench models format clean
+help:            ## these lines
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked wheels into $(VENV) ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(STAMP)  ## make .venv from the locked wheels
+
+demo: setup      ## the story of the README: drafts saved by events, and nothing lost
+	@$(BIN)/oncue demo
+
+serve: setup     ## a server on 127.0.0.1:4566
+	@$(BIN)/oncue serve
+
+test: setup      ## every test, on SQLite and PostgreSQL
+	@$(BIN)/python -m pytest
+
+check: setup     ## the one gate: format, lint, types, import contracts, house style
+	@$(BIN)/ruff format --check -q .
+	@$(BIN)/ruff check -q .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest tests/test_tidy.py
+
+format: setup    ## let ruff lay the code out
+	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix .
+
+bench: setup     ## rates and latencies beside peers
+	@$(PYTHON) bench/run.py
+
+models: setup    ## regenerate the protocol tables from the pinned botocore
+	@$(BIN)/python -m tools.models
+
+clean:           ## remove what make made
+	rm -rf $(VENV) .oncue .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
