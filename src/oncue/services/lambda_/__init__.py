@@ -1,0 +1,1 @@
+"""Lambda: functions, their invocations, and the mappings that feed them from queues."""

@@ -1,0 +1,1 @@
+"""CloudWatch Logs: groups, streams and events, as the tools that read a function's output expect them."""
