@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from oncue import arns, clock
@@ -18,14 +19,6 @@ from oncue.http.keys import read as read_keys
 from oncue.http.server import Server
 from oncue.http.web import Door
 from oncue.services import Call, Service
-from oncue.services.apigatewayv2 import Apigatewayv2
-from oncue.services.cloudformation import Cloudformation
-from oncue.services.dynamodb import Dynamodb
-from oncue.services.iam import Iam
-from oncue.services.lambda_ import Lambda
-from oncue.services.logs import Logs
-from oncue.services.sqs import Sqs
-from oncue.services.sts import Sts
 from oncue.store import Migration, Store, backlog, migrations
 from oncue.workers import Settings
 from oncue.workers.pool import Pool
@@ -54,18 +47,8 @@ class App:
                 workers_max=config.workers,
             )
         )
-        apis = Apigatewayv2()
-        rooms: list[Service] = [
-            Sqs(waits=config.queue_waits),
-            Lambda(self.pool),
-            Logs(),
-            Dynamodb(),
-            apis,
-            Iam(),
-            Sts(),
-            Cloudformation(),
-        ]
-        self.services = {service.name: service for service in rooms}
+        self.services = {service.name: service for service in _rooms(self.pool, config)}
+        apis = self.services.get("apigatewayv2")
         self.call = Call(
             arns.ACCOUNT_DEFAULT, arns.REGION_DEFAULT, self.services, self.store, base_url=self.endpoint
         )
@@ -116,7 +99,10 @@ def schema() -> list[Migration]:
     """Every schema step of the store and of all rooms."""
     steps = schema_of_the_store()
     for room in ROOMS:
-        steps += migrations.of_package(f"oncue.services.{room}", room)
+        try:
+            steps += migrations.of_package(f"oncue.services.{room}", room)
+        except ImportError:
+            continue
     return steps
 
 
@@ -159,3 +145,18 @@ def serve(config: Config) -> None:
 def _reachable(host: str) -> str:
     """An address by which functions on this machine reach a server bound to `host`."""
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+
+
+def _rooms(pool: Pool, config: Config) -> list[Service]:
+    """Those rooms that have been built."""
+    made: list[Service] = []
+    arguments = {"Sqs": {"waits": config.queue_waits}, "Lambda": {"pool": pool}}
+    for room in ROOMS:
+        name = room.rstrip("_").capitalize()
+        try:
+            kind = getattr(import_module(f"oncue.services.{room}"), name)
+        except (ImportError, AttributeError) as error:
+            log.warning("%s is not there yet: %s", room, error)
+            continue
+        made.append(kind(**arguments.get(name, {})))
+    return made

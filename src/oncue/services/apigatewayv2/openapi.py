@@ -58,7 +58,9 @@ def read(text: str) -> Imported:
     try:
         document = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        raise refusal(f"Unable to parse the OpenAPI document as JSON (Oncue reads no YAML here): {error}") from error
+        raise refusal(
+            f"Unable to parse the OpenAPI document as JSON (Oncue reads no YAML here): {error}"
+        ) from error
     if not isinstance(document, dict) or not str(document.get("openapi", "")).startswith("3."):
         raise refusal("Invalid OpenAPI input: only OpenAPI 3 documents can be imported into an HTTP API.")
     _refuse_extensions(document, {"x-amazon-apigateway-cors", "x-amazon-apigateway-importexport-version"})
