@@ -86,14 +86,18 @@ def _refuse_unsupported(given: Mapping[str, Any]) -> None:
         raise invalid("Oncue does not support container images for functions (PackageType Image).")
     logging = given.get("LoggingConfig", {})
     if logging.get("LogFormat", "Text") != "Text":
-        raise invalid("Oncue does not support the JSON log format of functions (LoggingConfig.LogFormat) yet.")
+        raise invalid(
+            "Oncue does not support the JSON log format of functions (LoggingConfig.LogFormat) yet."
+        )
     if "ApplicationLogLevel" in logging or "SystemLogLevel" in logging:
         raise invalid("Log levels can only be set when LogFormat is JSON.")
 
 
 def _check(new: Settings) -> None:
     if not new.get("Runtime") or not new.get("Handler"):
-        raise invalid("Runtime and Handler are mandatory parameters for functions created with deployment packages.")
+        raise invalid(
+            "Runtime and Handler are mandatory parameters for functions created with deployment packages."
+        )
     _at_most("timeout", new["Timeout"], TIMEOUT_S_MAX)
     _at_most("memorySize", new["MemorySize"], MEMORY_MB_MAX)
     _at_most("ephemeralStorage.size", new["EphemeralStorage"]["Size"], STORAGE_MB_MAX)
@@ -104,7 +108,9 @@ def _check(new: Settings) -> None:
 
 
 def _check_environment(variables: Mapping[str, str]) -> None:
-    unable = "Lambda was unable to configure your environment variables because the environment variables you have"
+    unable = (
+        "Lambda was unable to configure your environment variables because the environment variables you have"
+    )
     reserved = [key for key in variables if key in RESERVED_KEYS]
     if reserved:
         raise invalid(

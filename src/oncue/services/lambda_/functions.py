@@ -81,9 +81,7 @@ class Functions:
         return configuration.described_created(row)
 
     @reads_only
-    def get_function(
-        self, call: Call, *, FunctionName: str, Qualifier: str | None = None
-    ) -> dict[str, Any]:
+    def get_function(self, call: Call, *, FunctionName: str, Qualifier: str | None = None) -> dict[str, Any]:
         name = names.read(FunctionName, call.account, call.region, Qualifier)
         row, latest = load(call, name), load_latest(call, name)
         reply: dict[str, Any] = {
@@ -225,7 +223,9 @@ class Functions:
         check_revision(row, RevisionId)
         current = configuration.sha256_base64(row["code_sha256"])
         if CodeSha256 and CodeSha256 != current:
-            raise invalid(f"CodeSHA256 ({CodeSha256}) is different from current CodeSHA256 in $LATEST ({current}).")
+            raise invalid(
+                f"CodeSHA256 ({CodeSha256}) is different from current CodeSHA256 in $LATEST ({current})."
+            )
         return configuration.described(publish(call, row, Description))
 
     @reads_only
@@ -272,7 +272,9 @@ class Functions:
 
     @reads_only
     def get_function_code_signing_config(self, call: Call, *, FunctionName: str) -> dict[str, Any]:
-        return {"FunctionName": load_latest(call, names.read(FunctionName, call.account, call.region))["name"]}
+        return {
+            "FunctionName": load_latest(call, names.read(FunctionName, call.account, call.region))["name"]
+        }
 
 
 SETTINGS = frozenset(
@@ -305,8 +307,8 @@ def _artifact(call: Call, bucket: str | None, key: str | None) -> bytes:
         raise invalid("Please provide a source for function code.")
     if bucket != ARTIFACTS_BUCKET:
         raise invalid(
-            f"Oncue has no Amazon S3: it cannot read the bucket {bucket}. Send the code as ZipFile, or deploy "
-            f"with `oncue deploy`, which puts it into {ARTIFACTS_BUCKET}."
+            f"Oncue has no Amazon S3: it cannot read the bucket {bucket}. Send the code as ZipFile, or "
+            f"deploy with `oncue deploy`, which puts it into {ARTIFACTS_BUCKET}."
         )
     match = ARTIFACT_KEY.fullmatch(key)
     data = blobs.get(call.tx, match[1]) if match else None
@@ -358,7 +360,8 @@ def save(call: Call, row: Row) -> Row:
     _update(
         call,
         new,
-        "revision = :revision, settings = :settings, code_sha256 = :sha256, code_bytes = :size, modified_at = :at",
+        "revision = :revision, settings = :settings, code_sha256 = :sha256, code_bytes = :size, "
+        "modified_at = :at",
         revision=new["revision"],
         settings=new["settings"],
         sha256=new["code_sha256"],
@@ -380,7 +383,10 @@ def publish(call: Call, latest: Row, description: str | None) -> Row:
     settings = msgspec.json.decode(latest["settings"])
     if description:
         settings["Description"] = description
-    if row and (row["code_sha256"], msgspec.json.decode(row["settings"])) == (latest["code_sha256"], settings):
+    if row and (row["code_sha256"], msgspec.json.decode(row["settings"])) == (
+        latest["code_sha256"],
+        settings,
+    ):
         return row
     number = latest["published"] + 1
     new = latest | {
@@ -438,8 +444,8 @@ def check_revision(row: Row, revision: str | None) -> None:
     if revision is not None and revision != row["revision"]:
         raise ServiceError(
             "PreconditionFailedException",
-            "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API "
-            "to retrieve the latest Revision Id",
+            "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias "
+            "API to retrieve the latest Revision Id",
             412,
             Type="User",
         )

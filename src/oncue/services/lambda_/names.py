@@ -68,4 +68,6 @@ def read(text: str, account: str, region: str, qualifier: str | None = None) -> 
 
 
 def not_found(name: FunctionName) -> ServiceError:
-    return ServiceError("ResourceNotFoundException", f"Function not found: {name.asked_arn}", 404, Type="User")
+    return ServiceError(
+        "ResourceNotFoundException", f"Function not found: {name.asked_arn}", 404, Type="User"
+    )

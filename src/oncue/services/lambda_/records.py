@@ -1,6 +1,7 @@
 """What a function gets from a queue, and what its answer says about each message. Pure.
 
-Rules: the Lambda Developer Guide, "Using Lambda with Amazon SQS" and "Handling errors for an SQS event source".
+Rules: the Lambda Developer Guide, "Using Lambda with Amazon SQS" and "Handling errors for an SQS event
+source".
 """
 
 import base64
@@ -12,7 +13,7 @@ import msgspec
 from oncue import arns
 
 EVENT_BYTES_MAX = 6_000_000  # of records in one event: a larger batch is cut (the request may have 6 MB)
-NOTHING_FAILED = (None, "", [], {})
+NOTHING_FAILED: tuple[Any, ...] = (None, "", [], {})
 Message = dict[str, Any]  # a member of ReceiveMessage's Messages
 
 
@@ -22,16 +23,16 @@ def record(message: Message, queue_arn: str) -> dict[str, Any]:
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],
         "body": message["Body"],
-        "attributes": message.get("Attributes", {}),
+        "attributes": message.get("Attributes") or {},
         "messageAttributes": {
-            name: _attribute(value) for name, value in message.get("MessageAttributes", {}).items()
+            name: _attribute(value) for name, value in (message.get("MessageAttributes") or {}).items()
         },
         "md5OfBody": message["MD5OfBody"],
         "eventSource": "aws:sqs",
         "eventSourceARN": queue_arn,
         "awsRegion": arns.parse(queue_arn).region,
     }
-    if "MD5OfMessageAttributes" in message:
+    if message.get("MD5OfMessageAttributes"):
         entry["md5OfMessageAttributes"] = message["MD5OfMessageAttributes"]
     return entry
 

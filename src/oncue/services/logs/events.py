@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from oncue.errors import ServiceError
@@ -45,7 +46,7 @@ def check_batch(batch: Sequence[dict[str, Any]], sizes: Sequence[int]) -> None:
     if largest > EVENT_BYTES_MAX:
         raise _invalid(f"Log event too large: {largest} bytes exceeds limit of {EVENT_BYTES_MAX}")
     times = [event["timestamp"] for event in batch]
-    if any(after < before for before, after in zip(times, times[1:], strict=False)):
+    if any(after < before for before, after in pairwise(times)):
         raise _invalid("Log events in a single PutLogEvents request must be in chronological order.")
     if times[-1] - times[0] > BATCH_SPAN_MS:
         raise _invalid(

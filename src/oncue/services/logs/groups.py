@@ -36,7 +36,8 @@ def group_asked(call: Call, name: str | None, identifier: str | None) -> Row:
     """The group that a reading operation means: exactly one of a name and an identifier (name or ARN)."""
     if (name is None) == (identifier is None):
         raise ServiceError(
-            "InvalidParameterException", "Exactly one of logGroupName and logGroupIdentifier must be specified."
+            "InvalidParameterException",
+            "Exactly one of logGroupName and logGroupIdentifier must be specified.",
         )
     return group_named(call, name if name is not None else name_of(identifier or ""))
 
@@ -68,7 +69,8 @@ def stream_named(call: Call, group: Row, name: str, *, lock: bool = False) -> Ro
 def discard_group(call: Call, group: Row) -> None:
     """The group and its streams are gone at once; the janitor deletes their events."""
     call.tx.run(
-        "INSERT INTO logs_discarded (stream_id) SELECT id FROM logs_streams WHERE group_id = :g", g=group["id"]
+        "INSERT INTO logs_discarded (stream_id) SELECT id FROM logs_streams WHERE group_id = :g",
+        g=group["id"],
     )
     call.tx.run("DELETE FROM logs_streams WHERE group_id = :g", g=group["id"])
     call.tx.run("DELETE FROM logs_groups WHERE id = :g", g=group["id"])
@@ -83,12 +85,16 @@ def discard_stream(call: Call, stream: Row) -> None:
 
 def sweep(call: Call) -> bool:
     """Delete some events of discarded streams or past their group's retention. True while there is more."""
-    gone = call.tx.one("SELECT stream_id FROM logs_discarded ORDER BY stream_id LIMIT 1 FOR UPDATE SKIP LOCKED")
+    gone = call.tx.one(
+        "SELECT stream_id FROM logs_discarded ORDER BY stream_id LIMIT 1 FOR UPDATE SKIP LOCKED"
+    )
     if gone is not None:
         if _delete(call, "stream_id = :of", gone["stream_id"], events_before=None) < JANITOR_EVENTS_MAX:
             call.tx.run("DELETE FROM logs_discarded WHERE stream_id = :id", id=gone["stream_id"])
         return True
-    kept = call.tx.all("SELECT id, retention_days FROM logs_groups WHERE retention_days IS NOT NULL ORDER BY id")
+    kept = call.tx.all(
+        "SELECT id, retention_days FROM logs_groups WHERE retention_days IS NOT NULL ORDER BY id"
+    )
     for group in kept:
         before = int(call.now * 1000) - group["retention_days"] * 86_400_000
         if _delete(call, "group_id = :of", group["id"], events_before=before) == JANITOR_EVENTS_MAX:

@@ -43,12 +43,12 @@ class Logs(Service):
     async def _sweep(self, call: Call) -> None:
         with call.store.listen("logs/discarded") as bell:
             while True:
+                more = False
                 try:
-                    while await call.transact(groups.sweep):
-                        await asyncio.sleep(SWEEP_PAUSE_S)
+                    more = await call.transact(groups.sweep)
                 except Exception:
                     log.exception("old log events could not be deleted; trying again later")
-                await bell.wait(SWEEP_EVERY_S)
+                await bell.wait(SWEEP_PAUSE_S if more else SWEEP_EVERY_S)
 
     # Groups
 
@@ -94,7 +94,9 @@ class Logs(Service):
         limit: int = LIST_MAX,
     ) -> dict[str, Any]:
         if logGroupNamePrefix and logGroupNamePattern:
-            raise _invalid("LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.")
+            raise _invalid(
+                "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters."
+            )
         wanted = {groups.name_of(identifier) for identifier in logGroupIdentifiers or ()}
         after = str(groups.read_token(nextToken)[0]) if nextToken else ""
         rows = call.tx.all(
@@ -118,8 +120,8 @@ class Logs(Service):
     def put_retention_policy(self, call: Call, *, logGroupName: str, retentionInDays: int) -> None:
         if retentionInDays not in RETENTION_DAYS:
             raise _invalid(
-                f"1 validation error detected: Value '{retentionInDays}' at 'retentionInDays' failed to satisfy "
-                f"constraint: Member must satisfy enum value set: {list(RETENTION_DAYS)}"
+                f"1 validation error detected: Value '{retentionInDays}' at 'retentionInDays' failed to "
+                f"satisfy constraint: Member must satisfy enum value set: {list(RETENTION_DAYS)}"
             )
         self._retain(call, logGroupName, retentionInDays)
 
@@ -232,7 +234,11 @@ class Logs(Service):
             behind = (at, sequence + 1) if forward else (at, sequence)
         return {
             "events": [
-                {"timestamp": row["timestamp_ms"], "message": events.text(row), "ingestionTime": row["ingested_ms"]}
+                {
+                    "timestamp": row["timestamp_ms"],
+                    "message": events.text(row),
+                    "ingestionTime": row["ingested_ms"],
+                }
                 for row in rows
             ],
             "nextForwardToken": f"f/{ahead[0]:020d}{ahead[1] + 1:036d}/s",
@@ -272,9 +278,7 @@ class Logs(Service):
         def accepts(row: Row) -> bool:
             return row["stream_id"] in names and matches(events.text(row))
 
-        page = events.of_group(
-            call.tx, group["id"], span, accepts, after, forward=startFromHead, limit=limit
-        )
+        page = events.of_group(call.tx, group["id"], span, accepts, after, forward=startFromHead, limit=limit)
         return {
             "events": [
                 {
