@@ -117,8 +117,8 @@ async def test_one_message_costs_a_crowd_few_claims(sqs: Local, monkeypatch: pyt
     done, _ = await asyncio.wait(polls, timeout=SOON_S, return_when=asyncio.FIRST_COMPLETED)
     assert [task.result() for task in done] == [["one"]]
     line = sqs.service._polls._lines[await lane_of(sqs, url)]
-    while line.turn.locked():
-        await asyncio.sleep(0)
+    await line.turn.acquire()
+    line.turn.release()
     assert len(claims) < 10
     for number in range(29):
         await sqs.send_message(QueueUrl=url, MessageBody=str(number))
