@@ -139,7 +139,8 @@ class Poller:
         if room <= 0:
             self._ended.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), FULL_PAUSE_S)
+                async with asyncio.timeout(FULL_PAUSE_S):
+                    await self._ended.wait()
             return
         messages = await self._collect(target, 1 if self._fifo or self._window_s else room)
         self._adapt(len(messages), room)
