@@ -31,7 +31,9 @@ def checked(members: dict[str, Any]) -> dict[str, Any]:
     """The members of an integration with AWS's defaults filled in. BadRequestException when it cannot be."""
     kind = members["IntegrationType"]
     if kind != "AWS_PROXY":
-        raise refusal(f"Oncue does not support integrations of the type {kind} in HTTP APIs yet; AWS_PROXY is there.")
+        raise refusal(
+            f"Oncue does not support integrations of the type {kind} in HTTP APIs yet; AWS_PROXY is there."
+        )
     if members.get("ConnectionType", "INTERNET") != "INTERNET":
         raise refusal("Oncue does not support private integrations: there is no VPC link here.")
     if members.get("PassthroughBehavior") and members["PassthroughBehavior"] != "WHEN_NO_MATCH":
@@ -51,14 +53,18 @@ def _function(members: dict[str, Any]) -> dict[str, Any]:
     if filled.get("RequestParameters"):
         raise refusal("Oncue does not support RequestParameters of a Lambda integration yet.")
     if function_arn(filled.get("IntegrationUri") or "") is None:
-        raise refusal("Integration URI should be a valid Lambda function ARN or its API Gateway invocation path.")
+        raise refusal(
+            "Integration URI should be a valid Lambda function ARN or its API Gateway invocation path."
+        )
     return filled
 
 
 def _service(members: dict[str, Any]) -> dict[str, Any]:
     subtype = members["IntegrationSubtype"]
     if subtype != SEND_MESSAGE:
-        raise refusal(f"Oncue does not support the integration subtype {subtype} yet; {SEND_MESSAGE} is there.")
+        raise refusal(
+            f"Oncue does not support the integration subtype {subtype} yet; {SEND_MESSAGE} is there."
+        )
     filled = {"PayloadFormatVersion": "1.0", **members}
     if filled["PayloadFormatVersion"] != "1.0":
         raise refusal("PayloadFormatVersion must be 1.0 for an integration with an IntegrationSubtype")
