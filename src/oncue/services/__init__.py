@@ -26,6 +26,13 @@ def reads_only(method: Method) -> Method:
     return method
 
 
+def waits(method: Method) -> Method:
+    """Marks an async operation that does nothing but wait for something: it is cancelled when its client
+    goes."""
+    method.waits = True  # type: ignore[attr-defined]
+    return method
+
+
 class Service:
     """Subclasses define one method per operation: boto3's name, AWS's parameter names, a dict as the reply.
 

@@ -137,8 +137,8 @@ class Apigatewayv2(Service):
         changes.check_basepath(Basepath)
         former = unpacked(tables.locked_api(call, ApiId))
         imported = openapi.read(Body)
-        kept = {name: former[name] for name in ("DisableExecuteApiEndpoint", "Tags") if name in former}
-        members: dict[str, Any] = {**kept, **imported.api}
+        lasting = ("DisableExecuteApiEndpoint", "Tags")
+        members = {name: value for name, value in former.items() if name in lasting} | imported.api
         changes.check_api(members)
         tables.save_api(call, ApiId, members)
         tables.clear_parts(call, ApiId)
