@@ -110,8 +110,8 @@ class Policies:
         documents.check_managed(PolicyDocument)
         if len(_versions(call, row["name"])) >= VERSIONS_MAX:
             raise documents.over(
-                f"A managed policy can have up to {VERSIONS_MAX} versions. Before you create a new version, you "
-                "must delete an existing version."
+                f"A managed policy can have up to {VERSIONS_MAX} versions. Before you create a new version, "
+                "you must delete an existing version."
             )
         number = row["last_version"] + 1
         _add_version(call, row["name"], number, PolicyDocument)
