@@ -39,7 +39,8 @@ def queue_url(base_url: str, account: str, name: str) -> str:
 
 
 def queue_of_url(url: str) -> tuple[str, str]:
-    """(account, name) of a queue URL. Only the last two parts of its path count: clients reach us by any host.
+    """(account, name) of a queue URL. Only the last two parts of its path count: clients reach us by any
+    host.
 
     Raises the error of SQS for an address that cannot name a queue.
     """

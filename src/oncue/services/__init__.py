@@ -26,11 +26,18 @@ def reads_only(method: Method) -> Method:
     return method
 
 
+def waits(method: Method) -> Method:
+    """Marks an async operation that does nothing but wait for something: it is cancelled when its client
+    goes."""
+    method.waits = True  # type: ignore[attr-defined]
+    return method
+
+
 class Service:
     """Subclasses define one method per operation: boto3's name, AWS's parameter names, a dict as the reply.
 
-    A plain method runs inside one transaction (`call.tx`, `call.now`). An `async` method may wait; it opens its
-    own transactions with `call.transact`. A name with a leading underscore is never an operation.
+    A plain method runs inside one transaction (`call.tx`, `call.now`). An `async` method may wait; it opens
+    its own transactions with `call.transact`. A name with a leading underscore is never an operation.
     """
 
     name: ClassVar[str]  # as in boto3.client(name)
@@ -51,8 +58,9 @@ class Service:
 class Call:
     """A request being performed: who asks, when, and the way to everything else.
 
-    `call.sqs.send_message(...)` performs another service's operation; inside a plain method that happens in the
-    same transaction. An async operation of another service is awaited and must not be called with a `tx` open.
+    `call.sqs.send_message(...)` performs another service's operation; inside a plain method that happens in
+    the same transaction. An async operation of another service is awaited and must not be called with a
+    `tx` open.
     """
 
     __slots__ = ("account", "base_url", "now", "region", "request_id", "services", "store", "tx")
@@ -84,7 +92,8 @@ class Call:
         return _Mirror(self, service)
 
     def on_behalf(self, account: str, region: str) -> "Call":
-        """The same way in for another owner: background work acts for the account whose row it carries out."""
+        """The same way in for another owner: background work acts for the account whose row it carries
+        out."""
         return Call(account, region, self.services, self.store, base_url=self.base_url)
 
     async def perform(self, method: Method, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,8 +42,8 @@ class Store(Protocol):
     ) -> T:
         """Run `function` in a transaction, and answer when it is committed (and, if `durable`, on disk).
 
-        The function must have no other side effects: it may run again. `durable=False` is for what a crash may
-        forget by contract (a visibility timeout, a receive count), never for what is acknowledged.
+        The function must have no other side effects: it may run again. `durable=False` is for what a crash
+        may forget by contract (a visibility timeout, a receive count), never for what is acknowledged.
         """
 
     def listen(self, topic: str) -> Bell: ...

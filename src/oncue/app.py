@@ -1,0 +1,162 @@
+"""The composition root: builds the store, the workers, the services and the server. The only one that knows
+all."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from oncue import arns, clock
+from oncue.config import Config
+from oncue.errors import SetupError
+from oncue.http.artifacts import Artifacts
+from oncue.http.dispatch import Dispatch
+from oncue.http.keys import Keys
+from oncue.http.keys import read as read_keys
+from oncue.http.server import Server
+from oncue.http.web import Door
+from oncue.services import Call, Service
+from oncue.store import Migration, Store, backlog, migrations
+from oncue.workers import Settings
+from oncue.workers.pool import Pool
+
+SQLITE = "sqlite:///"
+EXPIRE_EVERY_S = 5.0
+ROOMS = ("sqs", "lambda_", "logs", "dynamodb", "apigatewayv2", "iam", "sts", "cloudformation")
+log = logging.getLogger("oncue")
+
+
+class App:
+    """One node: everything that a running server is made of."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.keys = read_keys(config.auth) if config.auth else Keys()
+        self.store = open_store(config.store, schema())
+        self.endpoint = f"http://{_reachable(config.host)}:{config.port}"
+        self.pool = Pool(
+            Settings(
+                data_dir=config.data,
+                endpoint_url=lambda: self.endpoint,
+                access_key=lambda account: self.keys.of_functions(account)[0],
+                secret_key=lambda account: self.keys.of_functions(account)[1],
+                idle_s=config.idle_s,
+                workers_max=config.workers,
+            )
+        )
+        self.services = {service.name: service for service in _rooms(self.pool, config)}
+        apis = self.services.get("apigatewayv2")
+        self.call = Call(
+            arns.ACCOUNT_DEFAULT, arns.REGION_DEFAULT, self.services, self.store, base_url=self.endpoint
+        )
+        dispatch = Dispatch(self.services, self.store, self.keys)
+        door = Door(dispatch, self.call, apis, Artifacts(self.store, self.keys))
+        self.server = Server(door, config.host, config.port)
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Serve until SIGTERM or SIGINT; `ready` is called when requests are answered."""
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        await self.store.start()
+        await self.pool.start()
+        serving = asyncio.create_task(self.server.serve())
+        janitor = asyncio.create_task(self._expire())
+        for service in self.services.values():
+            await service.start(self.call)
+        ready()
+        stopped = asyncio.create_task(stopping.wait())
+        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
+            raise SetupError(
+                f"The HTTP server ended by itself; is {self.config.host}:{self.config.port} free?"
+            )
+        await self.server.stop()
+        await serving
+        for service in reversed(self.services.values()):
+            await service.stop()
+        janitor.cancel()
+        await self.pool.stop()
+        await self.store.stop()
+
+    async def _expire(self) -> None:
+        """Deletes what has outlived its retention. Losing a round costs disk space, nothing else."""
+        while True:
+            await asyncio.sleep(EXPIRE_EVERY_S)
+            try:
+                while await self.store.transact(lambda tx: backlog.expire(tx, clock.now())):
+                    pass
+            except Exception:
+                log.exception("what has expired could not be deleted; tried again in %g s", EXPIRE_EVERY_S)
+
+
+def schema() -> list[Migration]:
+    """Every schema step of the store and of all rooms."""
+    steps = schema_of_the_store()
+    for room in ROOMS:
+        try:
+            steps += migrations.of_package(f"oncue.services.{room}", room)
+        except ImportError:
+            continue
+    return steps
+
+
+def schema_of_the_store() -> list[Migration]:
+    return migrations.of_package("oncue.store", "store")
+
+
+def open_store(url: str, steps: Sequence[Migration]) -> Store:
+    """The store that `url` names: `sqlite:///PATH` (relative, or with a fourth slash absolute) or
+    `postgresql://…`."""
+    if url.startswith(SQLITE):
+        from oncue.store import sqlite
+
+        return sqlite.SqliteStore(Path(url.removeprefix(SQLITE)), steps, on_broken_disk=sqlite.stop_process)
+    if url.startswith(("postgresql://", "postgres://")):
+        try:
+            from oncue.store.postgres import PostgresStore
+        except ImportError:
+            raise SetupError("The PostgreSQL driver is missing: pip install 'oncue[postgres]'.") from None
+        return PostgresStore(url, steps)
+    raise SetupError(f"--store takes sqlite:///PATH or postgresql://…, not {url!r}.")
+
+
+def serve(config: Config) -> None:
+    """Run a node in this process until it is told to stop."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=config.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    app = App(config)
+
+    def ready() -> None:
+        print(f"Oncue listens on {app.endpoint} and keeps everything in {config.store}", flush=True)
+        print("Ready.", flush=True)
+
+    asyncio.run(app.run(ready))
+
+
+def _reachable(host: str) -> str:
+    """An address by which functions on this machine reach a server bound to `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+
+
+def _rooms(pool: Pool, config: Config) -> list[Service]:
+    """Those rooms that have been built."""
+    made: list[Service] = []
+    arguments = {"Sqs": {"waits": config.queue_waits}, "Lambda": {"pool": pool}}
+    for room in ROOMS:
+        name = room.rstrip("_").capitalize()
+        try:
+            kind = getattr(import_module(f"oncue.services.{room}"), name)
+        except (ImportError, AttributeError) as error:
+            log.warning("%s is not there yet: %s", room, error)
+            continue
+        made.append(kind(**arguments.get(name, {})))
+    return made

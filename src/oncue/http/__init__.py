@@ -1,0 +1,1 @@
+"""The door: bytes of HTTP to one performed operation, and back."""

@@ -1,0 +1,82 @@
+"""One AWS request: who asks, which operation of which service, performed, and answered in its own
+protocol."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from oncue import clock, protocol
+from oncue.errors import ServiceError
+from oncue.http import signature
+from oncue.http.keys import Keys
+from oncue.protocol import Reply, Request, Route
+from oncue.services import Call, Method, Service
+from oncue.store import Store
+
+Gone = Callable[[], Awaitable[None]]
+log = logging.getLogger("oncue")
+
+
+class Dispatch:
+    def __init__(self, services: Mapping[str, Service], store: Store, keys: Keys) -> None:
+        self.services = services
+        self._store = store
+        self._keys = keys
+
+    async def answer(self, request: Request, base_url: str, gone: Gone) -> Reply:
+        """Performs the request. `gone` returns when the client has gone away: then an operation that only
+        waits (`@waits`) is given up; every other one is finished as accepted."""
+        request_id = clock.new_id()
+        route: Route | None = None
+        try:
+            signed = signature.of_request(request)
+            route = protocol.route(request, signed.service)
+            account = signature.authenticate(self._keys, signed, request, clock.now())
+            method = self._method(route)
+            parameters = protocol.decode(route, request)
+            call = Call(
+                account,
+                signed.region,
+                self.services,
+                self._store,
+                base_url=base_url,
+                request_id=request_id,
+            )
+            work = call.perform(method, parameters)
+            output = await (_unless(gone, work) if getattr(method, "waits", False) else work)
+            return protocol.encode(route, output, request_id)
+        except ServiceError as error:
+            return protocol.encode_error(route, request, error, request_id)
+        except Exception:
+            name = f"{route.service}.{route.operation.name}" if route else request.path
+            log.exception("%s failed, request id %s", name, request_id)
+            sentence = (
+                "An error that the server did not expect; its log has the details under the request id."
+            )
+            error = ServiceError("InternalFailure", sentence, 500)
+            return protocol.encode_error(route, request, error, request_id)
+
+    def _method(self, route: Route) -> Method:
+        service = self.services.get(route.service)
+        method = service.operation(route.operation.name) if service else None
+        if method is None:
+            raise ServiceError(
+                "NotImplemented", f"Oncue does not offer {route.operation.name} of {route.service} yet.", 501
+            )
+        return method
+
+
+async def _unless(gone: Gone, work: Awaitable[Mapping[str, object]]) -> Mapping[str, object]:
+    """The work's result; the work is cancelled when the client goes first, and nobody reads the answer
+    then."""
+    working = asyncio.ensure_future(work)
+    watching = asyncio.ensure_future(gone())
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            working.cancel()
+        return await working
+    except asyncio.CancelledError:
+        raise ServiceError("RequestAborted", "The client closed the connection.", 400) from None
+    finally:
+        watching.cancel()

@@ -1,0 +1,116 @@
+"""Where a request goes: to our own pages, to an HTTP API, or to an AWS operation."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import oncue
+from oncue.errors import ServiceError
+from oncue.http.artifacts import Artifacts
+from oncue.http.dispatch import Dispatch
+from oncue.protocol import Reply, Request
+from oncue.services import Call
+from oncue.services.apigatewayv2.web import WebRequest
+
+Gone = Callable[[], Awaitable[None]]
+Headers = list[tuple[str, str]]
+
+API_HOST = re.compile(r"^([a-z0-9]+)\.execute-api\.")
+API_PATH = re.compile(r"^/_aws/execute-api/([a-z0-9]+)(/.*)?$")
+HEALTH = ("/health", "/_localstack/health")
+JSON = [("content-type", "application/json")]
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One HTTP request as it came: `path` still percent-encoded, header names in lower case, in order."""
+
+    method: str
+    path: str
+    query: str
+    headers: Headers
+    body: bytes
+    scheme: str
+    protocol: str  # "HTTP/1.1"
+    source_ip: str
+
+    def header(self, name: str) -> str:
+        return next((value for key, value in self.headers if key == name), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Door:
+    def __init__(self, dispatch: Dispatch, call: Call, apis: Any, artifacts: Artifacts) -> None:
+        self._dispatch = dispatch
+        self._call = call
+        self._apis = apis
+        self._artifacts = artifacts
+        names = sorted(dispatch.services)
+        status = ",".join(f'"{name}":"running"' for name in names)
+        about = f'"edition":"oncue","version":"{oncue.__version__}"'
+        self._health = Outgoing(200, JSON, f'{{"services":{{{status}}},{about}}}'.encode())
+
+    async def answer(self, incoming: Incoming, gone: Gone) -> Outgoing:
+        host = incoming.header("host")
+        base_url = f"{incoming.scheme}://{host}"
+        if match := API_HOST.match(host):
+            return await self._api(match[1], incoming.path, incoming, base_url)
+        if incoming.path.startswith("/_") or incoming.path == "/health":
+            if match := API_PATH.match(incoming.path):
+                return await self._api(match[1], match[2] or "/", incoming, base_url)
+            return await self._own_page(incoming)
+        reply = await self._dispatch.answer(_request(incoming), base_url, gone)
+        return _outgoing(reply)
+
+    async def _own_page(self, incoming: Incoming) -> Outgoing:
+        if incoming.path in HEALTH and incoming.method in ("GET", "HEAD"):
+            return self._health
+        if incoming.path.startswith(self._artifacts.prefix):
+            try:
+                status, body = await self._artifacts.answer(_request(incoming))
+            except ServiceError as error:
+                return _refused(error.status, error.message)
+            return Outgoing(status, [("content-type", "application/octet-stream")], body)
+        return _refused(404, f"There is no page {incoming.path}.")
+
+    async def _api(self, api_id: str, path: str, incoming: Incoming, base_url: str) -> Outgoing:
+        owner = await self._apis.owner(self._call, api_id)
+        if owner is None:
+            return _refused(404, "Not Found")
+        call = self._call.on_behalf(*owner)
+        call.base_url = base_url
+        web = WebRequest(
+            method=incoming.method,
+            path=path,
+            query=incoming.query,
+            headers=incoming.headers,
+            body=incoming.body,
+            source_ip=incoming.source_ip,
+            host=incoming.header("host"),
+            protocol=incoming.protocol,
+        )
+        reply = await self._apis.handle(call, api_id, web)
+        return Outgoing(reply.status, reply.headers, reply.body)
+
+
+def _request(incoming: Incoming) -> Request:
+    headers: dict[str, str] = {}
+    for name, value in incoming.headers:
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return Request(incoming.method, incoming.path, incoming.query, headers, incoming.body)
+
+
+def _outgoing(reply: Reply) -> Outgoing:
+    return Outgoing(reply.status, list(reply.headers.items()), reply.body)
+
+
+def _refused(status: int, message: str) -> Outgoing:
+    quoted = message.replace("\\", "\\\\").replace('"', '\\"')
+    return Outgoing(status, JSON, f'{{"message":"{quoted}"}}'.encode())

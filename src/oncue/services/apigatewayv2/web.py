@@ -1,0 +1,32 @@
+"""A plain web request and its reply, as they pass between the door and the gateway."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WebRequest:
+    """`path` is raw (percent-encoded) and still has the stage's prefix; header names are lower-case, in order,
+    duplicates kept; `query` has no question mark; `protocol` is `HTTP/1.1`."""
+
+    method: str
+    path: str
+    query: str
+    headers: list[tuple[str, str]]
+    body: bytes
+    source_ip: str
+    host: str
+    protocol: str
+
+    def header(self, name: str) -> str | None:
+        """All values of a header joined with commas, or None. `name` is lower-case."""
+        values = [value for key, value in self.headers if key == name]
+        return ",".join(values) if values else None
+
+
+@dataclass(frozen=True, slots=True)
+class WebReply:
+    """Header names are lower-case; `content-length` is the door's business."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
