@@ -26,7 +26,9 @@ class TemplateError(Exception):
         """The sentence, preceded by the resource and the property where it does not name them itself."""
         if len(self.path) < 2 or str(self.path[1]) in self.message:
             return self.message
-        section = {"Resources": "resource", "Outputs": "output", "Parameters": "parameter"}.get(str(self.path[0]))
+        section = {"Resources": "resource", "Outputs": "output", "Parameters": "parameter"}.get(
+            str(self.path[0])
+        )
         if section is None:
             return self.message
         where = f"{section} {self.path[1]}"

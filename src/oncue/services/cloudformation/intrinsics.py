@@ -138,7 +138,9 @@ def _getatt(argument: Any, scope: Scope, path: Path) -> Any:
 
 
 def _sub(argument: Any, scope: Scope, path: Path) -> Any:
-    text, own = (argument[0], argument[1]) if isinstance(argument, list) and len(argument) == 2 else (argument, {})
+    text, own = (
+        (argument[0], argument[1]) if isinstance(argument, list) and len(argument) == 2 else (argument, {})
+    )
     if not isinstance(text, str) or not isinstance(own, dict):
         raise _fail(
             path,
@@ -158,9 +160,7 @@ def _sub(argument: Any, scope: Scope, path: Path) -> Any:
             parts.append(values[name])
         else:
             first, dot, attribute = name.strip().partition(".")
-            parts.append(
-                _getatt([first, attribute], scope, path) if dot else _ref(first, scope, path)
-            )
+            parts.append(_getatt([first, attribute], scope, path) if dot else _ref(first, scope, path))
     parts.append(text[position:])
     return _deferred("Fn::Sub", parts) or "".join(_text(part, path, "Fn::Sub") for part in parts)
 
@@ -202,9 +202,13 @@ def _index(index: Any, items: Any) -> int:
 
 def _split(argument: Any, scope: Scope, path: Path) -> Any:
     if not isinstance(argument, list) or len(argument) != 2 or not isinstance(argument[0], str):
-        raise _fail(path, "every Fn::Split object requires two parameters, a string delimiter and a string to split")
+        raise _fail(
+            path, "every Fn::Split object requires two parameters, a string delimiter and a string to split"
+        )
     source = evaluate(argument[1], scope, path)
-    return _deferred("Fn::Split", [argument[0], source]) or _text(source, path, "Fn::Split").split(argument[0])
+    return _deferred("Fn::Split", [argument[0], source]) or _text(source, path, "Fn::Split").split(
+        argument[0]
+    )
 
 
 def _if(argument: Any, scope: Scope, path: Path) -> Any:
@@ -224,7 +228,9 @@ def _equals(argument: Any, scope: Scope, path: Path) -> Any:
 
 def _truths(argument: Any, scope: Scope, path: Path, name: str) -> list[bool]:
     if not isinstance(argument, list) or not 2 <= len(argument) <= 10:
-        raise _fail(path, f"every {name} object requires a list of at least 2 and at most 10 boolean parameters.")
+        raise _fail(
+            path, f"every {name} object requires a list of at least 2 and at most 10 boolean parameters."
+        )
     return [scope.truth(item, path) for item in argument]
 
 
@@ -250,7 +256,10 @@ def _condition(argument: Any, scope: Scope, path: Path) -> Any:
 
 def _find_in_map(argument: Any, scope: Scope, path: Path) -> Any:
     if not isinstance(argument, list) or len(argument) not in (3, 4):
-        raise _fail(path, "every Fn::FindInMap object requires three parameters, the map name, map key and the attribute")
+        raise _fail(
+            path,
+            "every Fn::FindInMap object requires three parameters, the map name, map key and the attribute",
+        )
     names = [evaluate(item, scope, path) for item in argument[:3]]
     value: Any = scope.template.mappings
     for name in names:
@@ -283,7 +292,9 @@ def _cidr(argument: Any, scope: Scope, path: Path) -> Any:
         blocks = network.subnets(new_prefix=network.max_prefixlen - bits)
         return [str(next(blocks)) for _ in range(count)]
     except (ValueError, TypeError, IndexError, StopIteration):
-        raise _fail(path, "every Fn::Cidr object requires an address block, a count of 1-256 and bits") from None
+        raise _fail(
+            path, "every Fn::Cidr object requires an address block, a count of 1-256 and bits"
+        ) from None
 
 
 def _get_azs(argument: Any, scope: Scope, path: Path) -> Any:

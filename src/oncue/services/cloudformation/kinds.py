@@ -11,7 +11,13 @@ from oncue.services.cloudformation.intrinsics import Unknown
 
 Shape = Literal["text", "integer", "boolean", "list", "map", "any"]
 Properties = dict[str, Any]
-SHAPE_NAMES = {"text": "String", "integer": "Integer", "boolean": "Boolean", "list": "JSONArray", "map": "JSONObject"}
+SHAPE_NAMES = {
+    "text": "String",
+    "integer": "Integer",
+    "boolean": "Boolean",
+    "list": "JSONArray",
+    "map": "JSONObject",
+}
 SUFFIX_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 SUFFIX_LENGTH = 12
 
@@ -85,7 +91,8 @@ class Kind:
         for name in properties:
             if name not in self.properties:
                 raise TemplateError(
-                    f"Resource {logical_id} ({self.type}): Encountered unsupported property {name}", (*where, name)
+                    f"Resource {logical_id} ({self.type}): Encountered unsupported property {name}",
+                    (*where, name),
                 )
         for name, rule in self.properties.items():
             if rule.required and name not in properties:
@@ -117,7 +124,11 @@ class Kind:
 def generated_name(stack_name: str, logical_id: str, length_max: int) -> str:
     suffix = random_letters(SUFFIX_LENGTH)
     room = length_max - SUFFIX_LENGTH - 2
-    stack = stack_name[: max(1, room - len(logical_id))] if len(stack_name) + len(logical_id) > room else stack_name
+    stack = (
+        stack_name[: max(1, room - len(logical_id))]
+        if len(stack_name) + len(logical_id) > room
+        else stack_name
+    )
     return f"{stack}-{logical_id[: room - len(stack)]}-{suffix}"
 
 

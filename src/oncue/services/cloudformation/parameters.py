@@ -66,7 +66,9 @@ def _check(name: str, value: str, rules: Mapping[str, Any]) -> None:
 
     def refuse(rule: str) -> None:
         text = str(explained) if explained else rule
-        raise TemplateError(f"Parameter '{name}' {'failed to satisfy constraint: ' if explained else ''}{text}", path)
+        raise TemplateError(
+            f"Parameter '{name}' {'failed to satisfy constraint: ' if explained else ''}{text}", path
+        )
 
     kind = str(rules.get("Type"))
     if "AllowedValues" in rules and value not in [as_text(item) for item in rules["AllowedValues"]]:

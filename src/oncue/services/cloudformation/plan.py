@@ -102,7 +102,8 @@ def _check_attributes(template: Template, kinds: Kinds, value: Any, path: tuple[
         target = template.resources.get(name)
         if attribute is not None and target is not None and attribute not in kinds[target.type].attributes:
             raise TemplateError(
-                f"Template error: resource {name} does not support attribute type {attribute} in Fn::GetAtt", path
+                f"Template error: resource {name} does not support attribute type {attribute} in Fn::GetAtt",
+                path,
             )
 
 

@@ -8,21 +8,19 @@ from typing import Any
 from oncue.services.cloudformation.documents import Document, Path, TemplateError, read
 
 SECTIONS = frozenset(
-    "AWSTemplateFormatVersion Description Metadata Parameters Mappings Conditions Transform Rules Resources "
-    "Outputs Hooks Globals".split()
+    ["AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Mappings", "Conditions", "Transform", "Rules", "Resources", "Outputs", "Hooks", "Globals"]
 )
 RESOURCE_KEYS = frozenset(
-    "Type Properties DependsOn Condition Metadata DeletionPolicy UpdateReplacePolicy CreationPolicy "
-    "UpdatePolicy".split()
+    ["Type", "Properties", "DependsOn", "Condition", "Metadata", "DeletionPolicy", "UpdateReplacePolicy", "CreationPolicy", "UpdatePolicy"]
 )
 RESOURCES_MAX = 500
 PARAMETERS_MAX = 200
 OUTPUTS_MAX = 200
 ALPHANUMERIC = re.compile(r"[A-Za-z0-9]+")
-POLICIES = ("Delete", "Retain", "RetainExceptOnCreate", "Snapshot")
+POLICIES = ("Delete", "Retain", "RetainExceptOnCreate")
 PSEUDO = frozenset(
     f"AWS::{name}"
-    for name in "AccountId NotificationARNs NoValue Partition Region StackId StackName URLSuffix".split()
+    for name in ["AccountId", "NotificationARNs", "NoValue", "Partition", "Region", "StackId", "StackName", "URLSuffix"]
 )
 SUBSTITUTION = re.compile(r"\$\{([^}]*)\}")
 
@@ -133,7 +131,8 @@ def _resource(key: str, value: Any) -> Resource:
         raise TemplateError(f"Template format error: Resource name {key} is non alphanumeric.", path)
     if not isinstance(value, dict) or not isinstance(value.get("Type"), str):
         raise TemplateError(
-            f"Template format error: [/Resources/{key}] Every Resources object must contain a Type member.", path
+            f"Template format error: [/Resources/{key}] Every Resources object must contain a Type member.",
+            path,
         )
     unknown = sorted(set(value) - RESOURCE_KEYS)
     if unknown:
@@ -273,7 +272,9 @@ def _placed_references(resource: Resource) -> list[tuple[str, str | None]]:
 
 def _check_conditions(template: Template) -> None:
     uses: list[tuple[str, Path]] = [
-        (name, ("Conditions", key)) for key, value in template.conditions.items() for name in conditions_in(value)
+        (name, ("Conditions", key))
+        for key, value in template.conditions.items()
+        for name in conditions_in(value)
     ]
     for resource in template.resources.values():
         uses += [(name, resource.path) for name in conditions_in(resource.properties) if name]

@@ -40,7 +40,9 @@ async def perform(call: Call, service: str, operation: str, **parameters: Any) -
 def with_numbers(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            key: int(item) if key in NUMBERS and isinstance(item, str) and item.isdigit() else with_numbers(item)
+            key: int(item)
+            if key in NUMBERS and isinstance(item, str) and item.isdigit()
+            else with_numbers(item)
             for key, item in value.items()
         }
     return value
@@ -59,14 +61,12 @@ class Function(Kind):
         **props("text", "Handler Runtime Description KmsKeyArn"),
         **props("integer", "Timeout MemorySize ReservedConcurrentExecutions"),
         **props(
-            "map", "Environment DeadLetterConfig EphemeralStorage TracingConfig VpcConfig LoggingConfig SnapStart"
+            "map",
+            "Environment DeadLetterConfig EphemeralStorage TracingConfig VpcConfig LoggingConfig SnapStart",
         ),
         **props("list", "Architectures Layers Tags"),
     }
-    settings = (
-        "Role Handler Runtime Description KmsKeyArn Timeout MemorySize Environment DeadLetterConfig EphemeralStorage "
-        "TracingConfig VpcConfig LoggingConfig SnapStart Layers"
-    ).split()
+    settings = ["Role", "Handler", "Runtime", "Description", "KmsKeyArn", "Timeout", "MemorySize", "Environment", "DeadLetterConfig", "EphemeralStorage", "TracingConfig", "VpcConfig", "LoggingConfig", "SnapStart", "Layers"]
     defaults: dict[str, Any] = {
         "Description": "",
         "Timeout": 3,
@@ -150,7 +150,11 @@ class Permission(Kind):
     attributes = frozenset({"Id"})
     properties = {
         **props("text", "FunctionName Action Principal", required=True, replaces=True),
-        **props("text", "SourceArn SourceAccount EventSourceToken FunctionUrlAuthType PrincipalOrgID", replaces=True),
+        **props(
+            "text",
+            "SourceArn SourceAccount EventSourceToken FunctionUrlAuthType PrincipalOrgID",
+            replaces=True,
+        ),
         **props("boolean", "InvokedViaFunctionUrl", replaces=True),
     }
 
@@ -213,11 +217,15 @@ class EventSourceMapping(Kind):
     def update(self, call: Call, subject: Subject) -> Made:
         before, after = subject.before, with_numbers(subject.properties)
         if before.get("Tags") != after.get("Tags"):
-            raise ServiceError("ValidationError", "Oncue does not change the Tags of a mapping that is there.")
+            raise ServiceError(
+                "ValidationError", "Oncue does not change the Tags of a mapping that is there."
+            )
         changed = {key: value for key, value in after.items() if key not in self.lasting}
         for key in before:
             if key not in after and key not in self.lasting:
-                changed[key] = self.defaults.get(key, 10 if "arn:aws:sqs:" in after["EventSourceArn"] else 100)
+                changed[key] = self.defaults.get(
+                    key, 10 if "arn:aws:sqs:" in after["EventSourceArn"] else 100
+                )
         call.lambda_.update_event_source_mapping(UUID=subject.physical_id, **changed)
         return Made(subject.physical_id, subject.attributes)
 

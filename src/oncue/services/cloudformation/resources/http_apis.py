@@ -8,10 +8,7 @@ from oncue.errors import ServiceError
 from oncue.services import Call
 from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props
 
-SETTINGS = (
-    "Description CorsConfiguration RouteSelectionExpression Version DisableExecuteApiEndpoint "
-    "ApiKeySelectionExpression IpAddressType"
-).split()
+SETTINGS = ["Description", "CorsConfiguration", "RouteSelectionExpression", "Version", "DisableExecuteApiEndpoint", "ApiKeySelectionExpression", "IpAddressType"]
 
 
 def openapi(properties: Properties) -> str:
@@ -30,7 +27,10 @@ class Api(Kind):
     type = "AWS::ApiGatewayV2::Api"
     attributes = frozenset({"ApiEndpoint", "ApiId"})
     properties = {
-        **props("text", "Name Description RouteSelectionExpression Version ApiKeySelectionExpression IpAddressType"),
+        **props(
+            "text",
+            "Name Description RouteSelectionExpression Version ApiKeySelectionExpression IpAddressType",
+        ),
         **props("text", "ProtocolType", replaces=True),
         **props("map", "Body CorsConfiguration Tags"),
         **props("boolean", "DisableExecuteApiEndpoint FailOnWarnings"),
@@ -116,9 +116,12 @@ class Part(Kind):
         if left or subject.before.get("Tags") != subject.properties.get("Tags"):
             what = ", ".join(left) or "Tags"
             raise ServiceError(
-                "ValidationError", f"Oncue does not take {what} away from, or change it on, a {self.type} that is there."
+                "ValidationError",
+                f"Oncue does not take {what} away from, or change it on, a {self.type} that is there.",
             )
-        given = {key: value for key, value in subject.properties.items() if key not in ("Tags", self.id_member)}
+        given = {
+            key: value for key, value in subject.properties.items() if key not in ("Tags", self.id_member)
+        }
         getattr(call.apigatewayv2, f"update_{self.made_by}")(**{self.id_member: subject.physical_id}, **given)
         return Made(subject.physical_id, subject.attributes)
 

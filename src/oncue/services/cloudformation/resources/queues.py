@@ -10,11 +10,7 @@ from oncue.services import Call
 from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props
 from oncue.services.cloudformation.parameters import as_text
 
-ATTRIBUTES = (
-    "ContentBasedDeduplication DeduplicationScope DelaySeconds FifoQueue FifoThroughputLimit "
-    "KmsDataKeyReusePeriodSeconds KmsMasterKeyId MaximumMessageSize MessageRetentionPeriod "
-    "ReceiveMessageWaitTimeSeconds RedriveAllowPolicy RedrivePolicy SqsManagedSseEnabled VisibilityTimeout"
-).split()
+ATTRIBUTES = ["ContentBasedDeduplication", "DeduplicationScope", "DelaySeconds", "FifoQueue", "FifoThroughputLimit", "KmsDataKeyReusePeriodSeconds", "KmsMasterKeyId", "MaximumMessageSize", "MessageRetentionPeriod", "ReceiveMessageWaitTimeSeconds", "RedriveAllowPolicy", "RedrivePolicy", "SqsManagedSseEnabled", "VisibilityTimeout"]
 # What a property that was taken away goes back to (AWS's defaults).
 DEFAULTS = {
     "ContentBasedDeduplication": "false",
@@ -62,7 +58,9 @@ class Queue(Kind):
         return super().name(stack_name, logical_id, properties)[: self.name_length_max - 5] + ".fifo"
 
     def create(self, call: Call, subject: Subject) -> Made:
-        wanted = {key: attribute_text(subject.properties[key]) for key in ATTRIBUTES if key in subject.properties}
+        wanted = {
+            key: attribute_text(subject.properties[key]) for key in ATTRIBUTES if key in subject.properties
+        }
         if wanted.get("FifoQueue") == "false":
             del wanted["FifoQueue"]  # SQS accepts the attribute only as true
         answer = call.sqs.create_queue(

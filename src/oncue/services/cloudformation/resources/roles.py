@@ -12,7 +12,10 @@ NAMED = "CAPABILITY_NAMED_IAM"
 
 def inline(properties: Properties) -> dict[str, str]:
     """Policy name -> document, as text."""
-    return {policy["PolicyName"]: attribute_text(policy["PolicyDocument"]) for policy in properties.get("Policies", [])}
+    return {
+        policy["PolicyName"]: attribute_text(policy["PolicyDocument"])
+        for policy in properties.get("Policies", [])
+    }
 
 
 def unless_gone(operation: Any, **parameters: Any) -> None:
@@ -75,7 +78,9 @@ class Role(Kind):
             call.iam.update_role(RoleName=name, **settings)
         for key in ("PermissionsBoundary", "Tags"):
             if before.get(key) != after.get(key):
-                raise ServiceError("ValidationError", f"Oncue does not change the {key} of a role that is there.")
+                raise ServiceError(
+                    "ValidationError", f"Oncue does not change the {key} of a role that is there."
+                )
         self.grant(call, name, before, after)
         return Made(name, subject.attributes)
 
@@ -106,7 +111,9 @@ class Policy(Kind):
     def put(self, call: Call, roles: list[str], properties: Properties) -> None:
         document = attribute_text(properties["PolicyDocument"])
         for role in roles:
-            call.iam.put_role_policy(RoleName=role, PolicyName=properties["PolicyName"], PolicyDocument=document)
+            call.iam.put_role_policy(
+                RoleName=role, PolicyName=properties["PolicyName"], PolicyDocument=document
+            )
 
     def take(self, call: Call, roles: list[str], policy: str) -> None:
         for role in roles:

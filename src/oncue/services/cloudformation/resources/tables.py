@@ -7,10 +7,7 @@ from oncue.errors import ServiceError
 from oncue.services import Call
 from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props
 
-CREATED_WITH = (
-    "AttributeDefinitions KeySchema BillingMode ProvisionedThroughput GlobalSecondaryIndexes LocalSecondaryIndexes "
-    "SSESpecification Tags TableClass DeletionProtectionEnabled"
-).split()
+CREATED_WITH = ["AttributeDefinitions", "KeySchema", "BillingMode", "ProvisionedThroughput", "GlobalSecondaryIndexes", "LocalSecondaryIndexes", "SSESpecification", "Tags", "TableClass", "DeletionProtectionEnabled"]
 UPDATED_WITH = ("BillingMode", "ProvisionedThroughput", "TableClass", "DeletionProtectionEnabled")
 NUMBERS = frozenset({"ReadCapacityUnits", "WriteCapacityUnits"})
 FLAGS = frozenset({"Enabled"})
@@ -63,7 +60,11 @@ class Table(Kind):
 
     def stream(self, given: Properties) -> dict[str, Any]:
         view = given.get("StreamSpecification")
-        return {"StreamEnabled": True, "StreamViewType": view["StreamViewType"]} if view else {"StreamEnabled": False}
+        return (
+            {"StreamEnabled": True, "StreamViewType": view["StreamViewType"]}
+            if view
+            else {"StreamEnabled": False}
+        )
 
     def live(self, call: Call, name: str, specification: dict[str, Any]) -> None:
         call.dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=specification)
