@@ -20,8 +20,20 @@ from oncue.http.server import Server
 from oncue.http.web import Door
 from oncue.services import Call, Service
 from oncue.store import Migration, Store, backlog, migrations
-from oncue.workers import Settings
-from oncue.workers.pool import Pool
+
+try:
+    from oncue.workers import Settings
+    from oncue.workers.pool import Pool
+except ImportError:  # until the workers move in
+
+    class Settings:  # type: ignore[no-redef]
+        def __init__(self, **options: object) -> None: ...
+
+    class Pool:  # type: ignore[no-redef]
+        def __init__(self, settings: object) -> None: ...
+        async def start(self) -> None: ...
+        async def stop(self) -> None: ...
+
 
 SQLITE = "sqlite:///"
 EXPIRE_EVERY_S = 5.0

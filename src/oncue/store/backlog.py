@@ -170,9 +170,17 @@ def finish(tx: Transaction, lane: str, id: int, claim: str | None = None) -> boo
     return True
 
 
-def move(tx: Transaction, item: Item, to_lane: str, *, now: float, body: bytes | None = None) -> int:
-    """Put a claimed item at the end of another lane with no attempts on it (a dead letter); keeps
-    `put_at`'s expiry."""
+def move(
+    tx: Transaction,
+    item: Item,
+    to_lane: str,
+    *,
+    now: float,
+    body: bytes | None = None,
+    expires_at: float | None = None,
+) -> int:
+    """Put a claimed item at the end of another lane with no attempts on it (a dead letter); it expires when
+    it would have, or at `expires_at`."""
     gone = tx.one(
         "DELETE FROM backlog WHERE id = :id AND lane = :lane RETURNING expires_at", id=item.id, lane=item.lane
     )
@@ -180,7 +188,8 @@ def move(tx: Transaction, item: Item, to_lane: str, *, now: float, body: bytes |
     if item.group is not None:
         _reopen(tx, item.lane, item.group, now)
     content = item.body if body is None else body
-    return put(tx, to_lane, content, now=now, group=item.group, expires_at=gone["expires_at"])
+    end = gone["expires_at"] if expires_at is None else expires_at
+    return put(tx, to_lane, content, now=now, group=item.group, expires_at=end)
 
 
 def next_due(tx: Transaction, lane: str, now: float) -> float | None:
@@ -206,6 +215,63 @@ def counts(tx: Transaction, lane: str, now: float) -> Counts:
     )
     assert row is not None
     return Counts(int(row["ready"]), int(row["claimed"]), int(row["delayed"]))
+
+
+def peek(tx: Transaction, lane: str, id: int) -> Item | None:
+    """The item as it lies there, claimed or not; `claim` is '' before its first claim."""
+    row = tx.one(f"SELECT {COLUMNS} FROM backlog WHERE id = :id AND lane = :lane", id=id, lane=lane)
+    if row is None:
+        return None
+    return _item(row | {"claim": row["claim"] or "", "first_claimed_at": row["first_claimed_at"] or 0.0})
+
+
+def give_back(tx: Transaction, item: Item, *, now: float) -> bool:
+    """Undo a claim that reached nobody: due at once, and the attempt does not count. False when it is no
+    longer the latest claim."""
+    row = tx.one(
+        """
+        UPDATE backlog
+        SET due_at = :now, attempts = attempts - 1, claim = NULL,
+            first_claimed_at = CASE WHEN attempts > 1 THEN first_claimed_at END
+        WHERE id = :id AND lane = :lane AND claim = :claim
+        RETURNING group_key
+        """,
+        id=item.id,
+        lane=item.lane,
+        claim=item.claim,
+        now=now,
+    )
+    if row is None:
+        return False
+    if row["group_key"] is not None:
+        _reopen(tx, item.lane, row["group_key"], now)
+    tx.wake(item.lane)
+    return True
+
+
+def keep_for(tx: Transaction, lane: str, retention_s: float) -> int:
+    """Let every item of a lane expire so long after it was put."""
+    return tx.run(
+        "UPDATE backlog SET expires_at = put_at + :retention_s WHERE lane = :lane",
+        retention_s=float(retention_s),
+        lane=lane,
+    )
+
+
+def claimed(tx: Transaction, lane: str, now: float, *, at_most: int) -> int:
+    """How many items are under a live claim, counted no further than `at_most`."""
+    row = tx.one(
+        """
+        SELECT COUNT(*) AS held FROM (
+            SELECT id FROM backlog WHERE lane = :lane AND due_at > :now AND claim IS NOT NULL LIMIT :at_most
+        ) AS live
+        """,
+        lane=lane,
+        now=now,
+        at_most=at_most,
+    )
+    assert row is not None
+    return int(row["held"])
 
 
 def clear(tx: Transaction, lane: str) -> int:

@@ -64,15 +64,6 @@ class PostgresStore:
         self._belfry = Belfry(POLL_S)
         self._unannounced: set[str] = set()
         self._connections = connections
-        self._pool: ConnectionPool[Connection] = ConnectionPool(
-            dsn,
-            min_size=1,
-            max_size=connections + 1,  # one more for the announcements
-            open=False,
-            timeout=OPEN_S,
-            kwargs={"row_factory": dict_row, "options": OPTIONS},
-            check=ConnectionPool.check_connection,
-        )
 
     async def start(self) -> None:
         """SetupError when the database cannot be reached or is of a newer version."""
@@ -84,6 +75,7 @@ class PostgresStore:
                 f"PostgreSQL does not answer: {str(error).strip()}. Check the address in --store and that "
                 f"it runs."
             ) from None
+        self._pool = self._new_pool()
         await asyncio.to_thread(self._pool.open, True, OPEN_S)
         self._threads = ThreadPoolExecutor(self._connections, thread_name_prefix="oncue-pg")
         self._tasks = [asyncio.create_task(self._hear()), asyncio.create_task(self._announce())]
@@ -109,6 +101,17 @@ class PostgresStore:
 
     def listen(self, topic: str) -> LocalBell:
         return self._belfry.listen(topic)
+
+    def _new_pool(self) -> "ConnectionPool[Connection]":
+        return ConnectionPool(
+            self._dsn,
+            min_size=1,
+            max_size=self._connections + 1,  # one more for the announcements
+            open=False,
+            timeout=OPEN_S,
+            kwargs={"row_factory": dict_row, "options": OPTIONS},
+            check=ConnectionPool.check_connection,
+        )
 
     def _perform(self, function: Callable[[Any], T], durable: bool) -> tuple[T, set[str]]:
         for attempt in range(1, ATTEMPTS_MAX + 1):

@@ -20,7 +20,17 @@ from oncue.services.apigatewayv2.web import WebReply, WebRequest
 TEXT_TYPE = re.compile(r"text/.*|application/(?:json|xml|javascript|.*\+json|.*\+xml)")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HOP_BY_HOP = frozenset(
-    ["connection", "content-length", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"]
+    [
+        "connection",
+        "content-length",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ]
 )
 TITLED = {
     name.lower(): name

@@ -1,0 +1,117 @@
+"""Long polls: receivers that wait in line for a lane, and what becomes of a claim whose receiver has gone."""
+
+import asyncio
+
+from oncue import clock
+from oncue.errors import ServiceError
+from oncue.services import Call
+from oncue.services.sqs import refusals
+from oncue.services.sqs.receiving import Catch, Room, Wish, take
+from oncue.store import backlog
+
+IN_FLIGHT_MAX = 120_000
+QUEUES_COUNTED_MAX = 10_000
+NAP_S_MIN = 0.001  # a timer may end a little before the wall clock gets there
+
+
+class Line:
+    """The receivers that wait for one lane in this process. They claim one after the other: when one comes
+    back with nothing, all who were woken before it began have their answer too, and go on sleeping. So one
+    message that wakes a thousand receivers costs two transactions, not a thousand."""
+
+    __slots__ = ("due_at", "empty_since", "turn", "waiting")
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.waiting = 0
+        self.empty_since = float("-inf")  # when the last claim that found nothing began
+        self.due_at = float("inf")  # what it learned of the next item; both on the monotonic clock
+
+
+class Polls:
+    """All receives of one process."""
+
+    def __init__(self, in_flight_max: int = IN_FLIGHT_MAX) -> None:
+        self._in_flight_max = in_flight_max
+        self._lines: dict[str, Line] = {}
+        self._room: dict[str, int] = {}  # what may still be claimed of a lane before its claims are counted
+        self._returning: set[asyncio.Task[None]] = set()
+
+    async def receive(self, call: Call, wish: Wish) -> Catch:
+        """At once what is there; else, within the wish's or the queue's waiting time, what comes.
+
+        Holds no claim while it waits. Raises OverLimit for a short poll of a standard queue that has all
+        the messages in flight that it may have.
+        """
+        catch = await self._catch(call, wish)
+        settings = catch.queue.settings
+        wait_s = settings.wait_s if wish.wait_s is None else wish.wait_s
+        if wait_s == 0 and catch.full and not settings.fifo:
+            raise refusals.over_limit("The maximum number of in flight messages is reached.")
+        if catch.items or wait_s == 0:
+            return catch
+        lane, until = catch.queue.lane, clock.monotonic() + wait_s
+        line = self._lines.setdefault(lane, Line())
+        line.waiting += 1
+        try:
+            return await self._wait_in_line(call, wish, catch, line, until)
+        finally:
+            line.waiting -= 1
+            if line.waiting == 0:
+                del self._lines[lane]
+
+    async def stop(self) -> None:
+        """Until all claims of receivers that have gone are given back."""
+        await asyncio.gather(*self._returning)
+
+    async def _wait_in_line(self, call: Call, wish: Wish, catch: Catch, line: Line, until: float) -> Catch:
+        lane = catch.queue.lane
+        with call.store.listen(lane) as bell:
+            while True:
+                woken = clock.monotonic()
+                async with line.turn:
+                    if line.empty_since < woken:
+                        began = clock.monotonic()
+                        catch = await self._catch(call, wish)
+                        if catch.items or catch.queue.lane != lane:
+                            return catch
+                        line.empty_since = began
+                        line.due_at = clock.monotonic() + catch.due_in_s
+                left_s = until - clock.monotonic()
+                if left_s <= 0:
+                    return catch
+                due_in_s = line.due_at - clock.monotonic()
+                await bell.wait(max(NAP_S_MIN, min(left_s, due_in_s)))
+
+    async def _catch(self, call: Call, wish: Wish) -> Catch:
+        """One claim. The transaction cannot be stopped once it is under way: if the receiver goes meanwhile,
+        what it claims is given back."""
+        room = Room(self._in_flight_max, self._room)
+        work = asyncio.ensure_future(call.transact(lambda inner: take(inner, wish, room), durable=False))
+        try:
+            catch = await asyncio.shield(work)
+        except asyncio.CancelledError:
+            returning = asyncio.create_task(_give_back(call, work))
+            self._returning.add(returning)
+            returning.add_done_callback(self._returning.discard)
+            raise
+        if len(self._room) >= QUEUES_COUNTED_MAX:
+            self._room.clear()
+        lane = catch.queue.lane
+        known = self._room.get(lane, 0) if catch.held is None else self._in_flight_max - catch.held
+        self._room[lane] = known - len(catch.items)
+        return catch
+
+
+async def _give_back(call: Call, work: "asyncio.Future[Catch]") -> None:
+    try:
+        catch = await work
+    except ServiceError:
+        return  # refused: nothing was claimed, and nobody is left to be told
+    if catch.items:
+        await call.transact(lambda inner: _unclaim(inner, catch), durable=False)
+
+
+def _unclaim(call: Call, catch: Catch) -> None:
+    for item in catch.items:
+        backlog.give_back(call.tx, item, now=call.now)

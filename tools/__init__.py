@@ -1,0 +1,1 @@
+"""Programs that a developer runs; nothing here is installed."""
