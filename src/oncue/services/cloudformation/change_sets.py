@@ -109,9 +109,11 @@ def create(
     id = arns.build("cloudformation", call.region, call.account, f"changeSet/{name}/{clock.new_id()}")
     call.tx.run(
         """
-        INSERT INTO cloudformation_change_sets (id, stack_id, name, kind, status, reason, execution, target, changes,
+        INSERT INTO cloudformation_change_sets (id, stack_id, name, kind, status, reason, execution,
+            target, changes,
             description, created_at)
-        VALUES (:id, :stack_id, :name, :kind, :status, :reason, :execution, :target, :changes, :description, :now)
+        VALUES (:id, :stack_id, :name, :kind, :status, :reason, :execution, :target, :changes,
+            :description, :now)
         """,
         id=id,
         stack_id=stack.id,

@@ -1,4 +1,5 @@
-"""What a resource type is: its properties, what changing them means, and how it is made, changed and deleted."""
+"""What a resource type is: its properties, what changing them means, and how it is made, changed and
+deleted."""
 
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +25,8 @@ SUFFIX_LENGTH = 12
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """The shape of a property's value, whether it must be there, and whether changing it replaces the resource."""
+    """The shape of a property's value, whether it must be there, and whether changing it replaces the
+    resource."""
 
     shape: Shape
     replaces: bool = False
@@ -97,20 +99,23 @@ class Kind:
         for name, rule in self.properties.items():
             if rule.required and name not in properties:
                 raise TemplateError(
-                    f"Resource {logical_id} ({self.type}): Properties validation failed: #: required key [{name}] "
+                    f"Resource {logical_id} ({self.type}): Properties validation failed: #: required key "
+                    f"[{name}] "
                     "not found",
                     where,
                 )
 
     def shaped(self, logical_id: str, properties: Properties) -> Properties:
-        """The resolved properties with scalars brought to their shapes ("30" is 30 where a number belongs)."""
+        """The resolved properties with scalars brought to their shapes ("30" is 30 where a number
+        belongs)."""
         result = {}
         for name, value in properties.items():
             shape = self.properties[name].shape
             fitted = fit(value, shape)
             if fitted is None:
                 raise TemplateError(
-                    f"Properties validation failed for resource {logical_id} with message: #/{name}: expected type: "
+                    f"Properties validation failed for resource {logical_id} with message: #/{name}: "
+                    "expected type: "
                     f"{SHAPE_NAMES[shape]}, found: {SHAPE_NAMES[shape_of(value)]}",
                     ("Resources", logical_id, "Properties", name),
                 )

@@ -52,7 +52,8 @@ def lookup_in(rows: dict[str, Held], scope_template: Template) -> Any:
         row = rows.get(name)
         if row is None or not row.there or not row.physical_id:
             raise TemplateError(
-                f"Template format error: Unresolved resource dependencies [{name}] in the Resources block of the "
+                f"Template format error: Unresolved resource dependencies [{name}] in the Resources block "
+                "of the "
                 "template"
             )
         if attribute is None:

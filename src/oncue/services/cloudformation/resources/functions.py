@@ -15,7 +15,8 @@ NUMBERS = frozenset({"MaximumConcurrency", "Size"})
 
 
 def inline_code(source: str, runtime: str) -> bytes:
-    """Source text as a deployment package: index.py, or index.js for Node. The same text gives the same bytes."""
+    """Source text as a deployment package: index.py, or index.js for Node. The same text gives the same
+    bytes."""
     buffer = io.BytesIO()
     name = "index.js" if runtime.startswith("nodejs") else "index.py"
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -49,7 +50,8 @@ def with_numbers(value: Any) -> Any:
 
 
 class Function(Kind):
-    """Ref: the function's name. GetAtt: Arn. Its code is unpacked, so that making it is not one transaction."""
+    """Ref: the function's name. GetAtt: Arn. Its code is unpacked, so that making it is not one
+    transaction."""
 
     type = "AWS::Lambda::Function"
     name_property = "FunctionName"

@@ -102,7 +102,8 @@ class Api(Kind):
 
 
 class Part(Kind):
-    """Something inside an API. Its ApiId and, for a stage, its name replace it; the rest is updated in place."""
+    """Something inside an API. Its ApiId and, for a stage, its name replace it; the rest is updated in
+    place."""
 
     made_by: str
     id_member: str  # the member of the answer that Ref gives, and the parameter by which it is addressed
