@@ -13,7 +13,8 @@ POLICIES = {
     name: f"arn:aws:iam::aws:policy/{path}{name}"
     for path, names in {
         "service-role/": "AWSLambdaBasicExecutionRole AWSLambdaSQSQueueExecutionRole "
-        "AWSLambdaDynamoDBExecutionRole AWSLambdaRole AWSLambdaVPCAccessExecutionRole AWSLambdaENIManagementAccess",
+        "AWSLambdaDynamoDBExecutionRole AWSLambdaRole AWSLambdaVPCAccessExecutionRole "
+        "AWSLambdaENIManagementAccess",
         "": "AmazonSQSFullAccess AmazonDynamoDBFullAccess AmazonSNSFullAccess AmazonDynamoDBReadOnlyAccess "
         "AWSXrayWriteOnlyAccess AWSLambda_FullAccess AmazonEventBridgeFullAccess AWSStepFunctionsFullAccess",
     }.items()

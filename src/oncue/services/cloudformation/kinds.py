@@ -37,6 +37,10 @@ def props(shape: Shape, names: str, *, replaces: bool = False, required: bool = 
     return {name: Property(shape, replaces, required) for name in names.split()}
 
 
+def shapes(*parts: dict[str, Property]) -> dict[str, Property]:
+    return {name: rule for part in parts for name, rule in part.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """What a resource became: `physical_id` is what Ref gives, `attributes` what Fn::GetAtt gives."""
@@ -77,7 +81,7 @@ class Kind:
     def update(self, call: Call, subject: Subject) -> Made | Awaitable[Made]:
         raise TypeError(f"{self.type} has only properties that replace it")
 
-    def delete(self, call: Call, subject: Subject) -> None | Awaitable[None]:
+    def delete(self, call: Call, subject: Subject) -> Awaitable[None] | None:
         """Deletes it; that it is gone already is not an error."""
 
     def name(self, stack_name: str, logical_id: str, properties: Properties) -> str:

@@ -49,9 +49,6 @@ class Cloudformation(Service):
     async def stop(self) -> None:
         await self._runner.stop()
 
-    # -- making, changing, deleting
-    ---------------------------------------------------------------------------
-
     async def create_stack(
         self,
         call: Call,
@@ -174,9 +171,6 @@ class Cloudformation(Service):
             return
         begin(call, stack, "DELETE_IN_PROGRESS")
 
-    # -- looking
-    ----------------------------------------------------------------------------------------------
-
     @reads_only
     def describe_stacks(
         self, call: Call, *, StackName: str | None = None, NextToken: str | None = None
@@ -281,9 +275,6 @@ class Cloudformation(Service):
             stack = await call.transact(lambda inner: demand(inner, StackName), reads_only=True)
             return views.template_summary(stack.target.parsed())
         return views.template_summary((await read_template(call, TemplateBody, TemplateURL))[1])
-
-    # -- change sets
-    ------------------------------------------------------------------------------------------
 
     async def create_change_set(
         self,

@@ -2,11 +2,11 @@
 
 import io
 import zipfile
-from typing import Any
+from typing import Any, ClassVar
 
 from oncue.errors import ServiceError
 from oncue.services import Call
-from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props
+from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props, shapes
 from oncue.services.cloudformation.resources.queues import tags_of
 
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
@@ -56,19 +56,19 @@ class Function(Kind):
     type = "AWS::Lambda::Function"
     name_property = "FunctionName"
     attributes = frozenset({"Arn"})
-    properties = {
-        **props("text", "FunctionName PackageType", replaces=True),
-        **props("map", "Code", required=True),
-        **props("text", "Role", required=True),
-        **props("text", "Handler Runtime Description KmsKeyArn"),
-        **props("integer", "Timeout MemorySize ReservedConcurrentExecutions"),
-        **props(
+    properties = shapes(
+        props("text", "FunctionName PackageType", replaces=True),
+        props("map", "Code", required=True),
+        props("text", "Role", required=True),
+        props("text", "Handler Runtime Description KmsKeyArn"),
+        props("integer", "Timeout MemorySize ReservedConcurrentExecutions"),
+        props(
             "map",
             "Environment DeadLetterConfig EphemeralStorage TracingConfig VpcConfig LoggingConfig SnapStart",
         ),
-        **props("list", "Architectures Layers Tags"),
-    }
-    settings = [
+        props("list", "Architectures Layers Tags"),
+    )
+    settings = (
         "Role",
         "Handler",
         "Runtime",
@@ -84,8 +84,8 @@ class Function(Kind):
         "LoggingConfig",
         "SnapStart",
         "Layers",
-    ]
-    defaults: dict[str, Any] = {
+    )
+    defaults: ClassVar[dict[str, Any]] = {
         "Description": "",
         "Timeout": 3,
         "MemorySize": 128,
@@ -166,15 +166,15 @@ class Permission(Kind):
     type = "AWS::Lambda::Permission"
     name_length_max = 100
     attributes = frozenset({"Id"})
-    properties = {
-        **props("text", "FunctionName Action Principal", required=True, replaces=True),
-        **props(
+    properties = shapes(
+        props("text", "FunctionName Action Principal", required=True, replaces=True),
+        props(
             "text",
             "SourceArn SourceAccount EventSourceToken FunctionUrlAuthType PrincipalOrgID",
             replaces=True,
         ),
-        **props("boolean", "InvokedViaFunctionUrl", replaces=True),
-    }
+        props("boolean", "InvokedViaFunctionUrl", replaces=True),
+    )
 
     def create(self, call: Call, subject: Subject) -> Made:
         call.lambda_.add_permission(StatementId=subject.name, **subject.properties)
@@ -195,20 +195,20 @@ class EventSourceMapping(Kind):
 
     type = "AWS::Lambda::EventSourceMapping"
     attributes = frozenset({"Id", "EventSourceMappingArn"})
-    properties = {
-        **props("text", "FunctionName", required=True),
-        **props("text", "EventSourceArn StartingPosition", replaces=True),
-        **props("boolean", "Enabled BisectBatchOnFunctionError"),
-        **props(
+    properties = shapes(
+        props("text", "FunctionName", required=True),
+        props("text", "EventSourceArn StartingPosition", replaces=True),
+        props("boolean", "Enabled BisectBatchOnFunctionError"),
+        props(
             "integer",
             "BatchSize MaximumBatchingWindowInSeconds MaximumRecordAgeInSeconds MaximumRetryAttempts "
             "ParallelizationFactor TumblingWindowInSeconds",
         ),
-        **props("list", "FunctionResponseTypes Tags"),
-        **props("map", "FilterCriteria ScalingConfig DestinationConfig ProvisionedPollerConfig"),
-    }
+        props("list", "FunctionResponseTypes Tags"),
+        props("map", "FilterCriteria ScalingConfig DestinationConfig ProvisionedPollerConfig"),
+    )
     lasting = frozenset({"EventSourceArn", "StartingPosition", "Tags"})
-    defaults: dict[str, Any] = {
+    defaults: ClassVar[dict[str, Any]] = {
         "Enabled": True,
         "BisectBatchOnFunctionError": False,
         "MaximumBatchingWindowInSeconds": 0,

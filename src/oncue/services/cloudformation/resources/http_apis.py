@@ -6,7 +6,7 @@ import msgspec
 
 from oncue.errors import ServiceError
 from oncue.services import Call
-from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props
+from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props, shapes
 
 SETTINGS = [
     "Description",
@@ -34,15 +34,15 @@ class Api(Kind):
 
     type = "AWS::ApiGatewayV2::Api"
     attributes = frozenset({"ApiEndpoint", "ApiId"})
-    properties = {
-        **props(
+    properties = shapes(
+        props(
             "text",
             "Name Description RouteSelectionExpression Version ApiKeySelectionExpression IpAddressType",
         ),
-        **props("text", "ProtocolType", replaces=True),
-        **props("map", "Body CorsConfiguration Tags"),
-        **props("boolean", "DisableExecuteApiEndpoint FailOnWarnings"),
-    }
+        props("text", "ProtocolType", replaces=True),
+        props("map", "Body CorsConfiguration Tags"),
+        props("boolean", "DisableExecuteApiEndpoint FailOnWarnings"),
+    )
 
     def create(self, call: Call, subject: Subject) -> Made:
         given = subject.properties
@@ -148,12 +148,12 @@ class Stage(Part):
     made_by = "stage"
     id_member = "StageName"
     attributes = frozenset({"StageName"})
-    properties = {
-        **props("text", "ApiId StageName", required=True, replaces=True),
-        **props("text", "Description DeploymentId"),
-        **props("boolean", "AutoDeploy"),
-        **props("map", "DefaultRouteSettings RouteSettings StageVariables AccessLogSettings Tags"),
-    }
+    properties = shapes(
+        props("text", "ApiId StageName", required=True, replaces=True),
+        props("text", "Description DeploymentId"),
+        props("boolean", "AutoDeploy"),
+        props("map", "DefaultRouteSettings RouteSettings StageVariables AccessLogSettings Tags"),
+    )
 
 
 class Integration(Part):
@@ -161,17 +161,17 @@ class Integration(Part):
     made_by = "integration"
     id_member = "IntegrationId"
     attributes = frozenset({"IntegrationId"})
-    properties = {
-        **props("text", "ApiId", required=True, replaces=True),
-        **props("text", "IntegrationType", required=True),
-        **props(
+    properties = shapes(
+        props("text", "ApiId", required=True, replaces=True),
+        props("text", "IntegrationType", required=True),
+        props(
             "text",
             "ConnectionId ConnectionType CredentialsArn Description IntegrationMethod IntegrationSubtype "
             "IntegrationUri PassthroughBehavior PayloadFormatVersion TemplateSelectionExpression",
         ),
-        **props("integer", "TimeoutInMillis"),
-        **props("map", "RequestParameters RequestTemplates ResponseParameters TlsConfig"),
-    }
+        props("integer", "TimeoutInMillis"),
+        props("map", "RequestParameters RequestTemplates ResponseParameters TlsConfig"),
+    )
 
 
 class Route(Part):
@@ -179,13 +179,13 @@ class Route(Part):
     made_by = "route"
     id_member = "RouteId"
     attributes = frozenset({"RouteId"})
-    properties = {
-        **props("text", "ApiId", required=True, replaces=True),
-        **props("text", "RouteKey", required=True),
-        **props("text", "AuthorizationType AuthorizerId OperationName Target"),
-        **props("boolean", "ApiKeyRequired"),
-        **props("list", "AuthorizationScopes"),
-    }
+    properties = shapes(
+        props("text", "ApiId", required=True, replaces=True),
+        props("text", "RouteKey", required=True),
+        props("text", "AuthorizationType AuthorizerId OperationName Target"),
+        props("boolean", "ApiKeyRequired"),
+        props("list", "AuthorizationScopes"),
+    )
 
 
 KINDS: tuple[Kind, ...] = (Api(), Stage(), Integration(), Route())

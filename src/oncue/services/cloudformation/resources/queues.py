@@ -7,7 +7,7 @@ import msgspec
 from oncue import arns
 from oncue.errors import ServiceError
 from oncue.services import Call
-from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props
+from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props, shapes
 from oncue.services.cloudformation.parameters import as_text
 
 ATTRIBUTES = [
@@ -53,19 +53,19 @@ class Queue(Kind):
     name_property = "QueueName"
     name_length_max = 80
     attributes = frozenset({"Arn", "QueueName", "QueueUrl"})
-    properties = {
-        **props("text", "QueueName", replaces=True),
-        **props("boolean", "FifoQueue", replaces=True),
-        **props("boolean", "ContentBasedDeduplication SqsManagedSseEnabled"),
-        **props("text", "DeduplicationScope FifoThroughputLimit KmsMasterKeyId"),
-        **props(
+    properties = shapes(
+        props("text", "QueueName", replaces=True),
+        props("boolean", "FifoQueue", replaces=True),
+        props("boolean", "ContentBasedDeduplication SqsManagedSseEnabled"),
+        props("text", "DeduplicationScope FifoThroughputLimit KmsMasterKeyId"),
+        props(
             "integer",
             "DelaySeconds KmsDataKeyReusePeriodSeconds MaximumMessageSize MessageRetentionPeriod "
             "ReceiveMessageWaitTimeSeconds VisibilityTimeout",
         ),
-        **props("any", "RedriveAllowPolicy RedrivePolicy"),
-        **props("list", "Tags"),
-    }
+        props("any", "RedriveAllowPolicy RedrivePolicy"),
+        props("list", "Tags"),
+    )
 
     def name(self, stack_name: str, logical_id: str, properties: Properties) -> str:
         if properties.get("QueueName") or as_text(properties.get("FifoQueue", False)) != "true":
@@ -117,7 +117,7 @@ class QueuePolicy(Kind):
 
     type = "AWS::SQS::QueuePolicy"
     attributes = frozenset({"Id"})
-    properties = {**props("list", "Queues", required=True), **props("any", "PolicyDocument", required=True)}
+    properties = shapes(props("list", "Queues", required=True), props("any", "PolicyDocument", required=True))
 
     def create(self, call: Call, subject: Subject) -> Made:
         self.put(call, subject.properties["Queues"], attribute_text(subject.properties["PolicyDocument"]))

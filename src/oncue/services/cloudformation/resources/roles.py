@@ -4,7 +4,7 @@ from typing import Any
 
 from oncue.errors import ServiceError
 from oncue.services import Call
-from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props
+from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props, shapes
 from oncue.services.cloudformation.resources.queues import attribute_text
 
 NAMED = "CAPABILITY_NAMED_IAM"
@@ -33,13 +33,13 @@ class Role(Kind):
     name_property = "RoleName"
     capability = NAMED
     attributes = frozenset({"Arn", "RoleId"})
-    properties = {
-        **props("text", "RoleName Path", replaces=True),
-        **props("any", "AssumeRolePolicyDocument", required=True),
-        **props("text", "Description PermissionsBoundary"),
-        **props("integer", "MaxSessionDuration"),
-        **props("list", "ManagedPolicyArns Policies Tags"),
-    }
+    properties = shapes(
+        props("text", "RoleName Path", replaces=True),
+        props("any", "AssumeRolePolicyDocument", required=True),
+        props("text", "Description PermissionsBoundary"),
+        props("integer", "MaxSessionDuration"),
+        props("list", "ManagedPolicyArns Policies Tags"),
+    )
 
     def create(self, call: Call, subject: Subject) -> Made:
         given = subject.properties
@@ -98,11 +98,11 @@ class Policy(Kind):
 
     type = "AWS::IAM::Policy"
     capability = "CAPABILITY_IAM"
-    properties = {
-        **props("text", "PolicyName", required=True, replaces=True),
-        **props("any", "PolicyDocument", required=True),
-        **props("list", "Roles", required=True),
-    }
+    properties = shapes(
+        props("text", "PolicyName", required=True, replaces=True),
+        props("any", "PolicyDocument", required=True),
+        props("list", "Roles", required=True),
+    )
 
     def create(self, call: Call, subject: Subject) -> Made:
         self.put(call, subject.properties["Roles"], subject.properties)
@@ -137,11 +137,11 @@ class ManagedPolicy(Kind):
     name_length_max = 128
     capability = NAMED
     attributes = frozenset({"PolicyArn"})
-    properties = {
-        **props("text", "ManagedPolicyName Path Description", replaces=True),
-        **props("any", "PolicyDocument", required=True, replaces=True),
-        **props("list", "Roles"),
-    }
+    properties = shapes(
+        props("text", "ManagedPolicyName Path Description", replaces=True),
+        props("any", "PolicyDocument", required=True, replaces=True),
+        props("list", "Roles"),
+    )
 
     def create(self, call: Call, subject: Subject) -> Made:
         given = subject.properties
