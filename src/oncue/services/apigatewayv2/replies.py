@@ -111,6 +111,6 @@ def _limit(most: str | None) -> int:
 
 def _opened(token: str) -> str:
     try:
-        return base64.urlsafe_b64decode(token.encode()).decode()
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         raise refusal("Invalid NextToken specified") from None

@@ -41,7 +41,7 @@ def refusal(sentence: str) -> ServiceError:
 
 
 def missing(sentence: str, kind: str) -> ServiceError:
-    return ServiceError("NotFoundException", sentence, 404, resourceType=kind)
+    return ServiceError("NotFoundException", sentence, 404, ResourceType=kind)
 
 
 def conflict(sentence: str) -> ServiceError:

@@ -181,6 +181,6 @@ def page(
 
 def _opened(marker: str) -> str:
     try:
-        return base64.urlsafe_b64decode(marker.encode()).decode()
+        return base64.b64decode(marker, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         raise ServiceError("InvalidInput", "Invalid Marker.") from None
