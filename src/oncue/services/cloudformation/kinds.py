@@ -1,7 +1,7 @@
 """What a resource type is: its properties, what changing them means, and how it is made, changed and
 deleted."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -61,12 +61,12 @@ class Subject:
     before: Properties = field(default_factory=dict)
     physical_id: str = ""
     attributes: dict[str, Any] = field(default_factory=dict)
-    resumed: bool = False  # an earlier attempt may have got as far as making it
 
 
 class Kind:
-    """One resource type. Plain methods run in one transaction with the record of what they did; `async` ones
-    run outside of one, so that they must be able to find what an interrupted attempt of theirs has left."""
+    """One resource type. Each verb is one transaction, the record of what it did included: a crash
+    leaves nothing
+    half made, and there is nothing to find again."""
 
     type: ClassVar[str]
     properties: ClassVar[Mapping[str, Property]]
@@ -75,13 +75,13 @@ class Kind:
     name_length_max: ClassVar[int] = 64
     capability: ClassVar[str | None] = None
 
-    def create(self, call: Call, subject: Subject) -> Made | Awaitable[Made]:
+    def create(self, call: Call, subject: Subject) -> Made:
         raise TypeError(f"{self.type} cannot be created")
 
-    def update(self, call: Call, subject: Subject) -> Made | Awaitable[Made]:
+    def update(self, call: Call, subject: Subject) -> Made:
         raise TypeError(f"{self.type} has only properties that replace it")
 
-    def delete(self, call: Call, subject: Subject) -> Awaitable[None] | None:
+    def delete(self, call: Call, subject: Subject) -> None:
         """Deletes it; that it is gone already is not an error."""
 
     def name(self, stack_name: str, logical_id: str, properties: Properties) -> str:

@@ -83,6 +83,8 @@ class Api(Kind):
         if "Body" in after and before.get("Body") != after["Body"]:
             call.apigatewayv2.reimport_api(ApiId=api_id, Body=openapi(after), **self.strict(after))
         changed = {key: after[key] for key in (*SETTINGS, "Name") if key in after}
+        if "CorsConfiguration" in before and "CorsConfiguration" not in after:
+            call.apigatewayv2.delete_cors_configuration(ApiId=api_id)
         self.adjust(call, api_id, changed)
         had, wants = tag_map(before), tag_map(after)
         if had.keys() - wants.keys():

@@ -46,6 +46,19 @@ def tags_of(properties: Properties) -> dict[str, str]:
     return {tag["Key"]: as_text(tag["Value"]) for tag in properties.get("Tags", [])}
 
 
+def refuse_taken(call: Call, name: str) -> None:
+    """CreateQueue answers for a queue that is there already; a stack takes nothing that is not its own."""
+    try:
+        call.sqs.get_queue_url(QueueName=name)
+    except ServiceError as error:
+        if not gone(error.code):
+            raise
+        return
+    raise ServiceError(
+        "AlreadyExists", f"Resource of type 'AWS::SQS::Queue' with identifier '{name}' already exists."
+    )
+
+
 class Queue(Kind):
     """Ref: the queue's URL. GetAtt: Arn, QueueName, QueueUrl."""
 
@@ -78,6 +91,7 @@ class Queue(Kind):
         }
         if wanted.get("FifoQueue") == "false":
             del wanted["FifoQueue"]  # SQS accepts the attribute only as true
+        refuse_taken(call, subject.name)
         answer = call.sqs.create_queue(
             QueueName=subject.name, Attributes=wanted, tags=tags_of(subject.properties)
         )

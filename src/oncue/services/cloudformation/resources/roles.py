@@ -5,7 +5,7 @@ from typing import Any
 from oncue.errors import ServiceError
 from oncue.services import Call
 from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props, shapes
-from oncue.services.cloudformation.resources.queues import attribute_text
+from oncue.services.cloudformation.resources.queues import attribute_text, tags_of
 
 NAMED = "CAPABILITY_NAMED_IAM"
 
@@ -76,11 +76,16 @@ class Role(Kind):
         settings = {key: after[key] for key in ("Description", "MaxSessionDuration") if key in after}
         if any(before.get(key) != after.get(key) for key in ("Description", "MaxSessionDuration")):
             call.iam.update_role(RoleName=name, **settings)
-        for key in ("PermissionsBoundary", "Tags"):
-            if before.get(key) != after.get(key):
-                raise ServiceError(
-                    "ValidationError", f"Oncue does not change the {key} of a role that is there."
-                )
+        boundary = after.get("PermissionsBoundary")
+        if boundary and boundary != before.get("PermissionsBoundary"):
+            call.iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=boundary)
+        elif not boundary and "PermissionsBoundary" in before:
+            call.iam.delete_role_permissions_boundary(RoleName=name)
+        had, wants = tags_of(before), tags_of(after)
+        if had.keys() - wants.keys():
+            call.iam.untag_role(RoleName=name, TagKeys=sorted(had.keys() - wants.keys()))
+        if wants and wants != had:
+            call.iam.tag_role(RoleName=name, Tags=after["Tags"])
         self.grant(call, name, before, after)
         return Made(name, subject.attributes)
 
