@@ -48,5 +48,3 @@ def table(dynamodb: Any) -> Make:
         return str(name)
 
     return make
-
-
