@@ -24,13 +24,12 @@ def route(request: Request, signing_name: str | None) -> Route:
     if target is not None:
         found = _targets.get(target)
         return found or _by_target(target)
-    if "Action=" in request.query or query.is_form(request):
+    if query.names_an_action(request):
         try:
             form = query.fields_of(request)
         except Malformed as error:
             raise ServiceError("MalformedInput", str(error)) from None
-        if "Action" in form:
-            return _by_action(form, signing_name)
+        return _by_action(form, signing_name)
     return _by_path(request, signing_name)
 
 
