@@ -113,6 +113,7 @@ def test_a_payload_that_looks_like_a_form_is_a_payload() -> None:
         (Request("GET", "/nothing/here", "", {}, b""), None, "Operation", 404, "GET /nothing/here"),
         (Request("PATCH", "/v2/apis", "", {}, b""), "apigateway", "Operation", 404, "apigatewayv2"),
         (Request("GET", "/bucket", "", {}, b""), "s3", "UnknownService", 404, "'s3'"),
+        (Request("POST", "/", "", FORM, b"A=b"), "sns", "MissingAction", 400, "missing an action"),
         (
             Request("POST", "/", "", FORM, b"Action=Publish&A=%ff"),
             "sns",
@@ -140,5 +141,5 @@ def test_what_leads_nowhere(request_: Request, signed: str | None, code: str, st
     assert reply.headers["x-amzn-requestid"] == "id-1"
     kind = reply.headers["content-type"]
     assert kind == ("application/x-amz-json-1.0" if "x-amz-target" in request_.headers else kind)
-    assert (kind == "text/xml") == (b"Action" in request_.body)
+    assert (kind == "text/xml") == (request_.headers == FORM)
     assert refused.value.code.encode() in reply.body + reply.headers.get("x-amzn-errortype", "").encode()

@@ -206,7 +206,7 @@ def _unrouted(request: Request, error: ServiceError, request_id: str) -> Reply:
         version = "1.1" if "json-1.1" in request.headers.get("content-type", "") else "1.0"
         body = msgspec.json.encode({"__type": error.code, "message": error.message} | error.fields)
         return json_rpc.reply(error.status, body, request_id, version, "")
-    if query.names_an_action(request):
+    if query.names_an_action(request) or query.says_form(request):
         found = re.search(rb"Version=([0-9-]+)", request.query.encode() + b"&" + request.body)
         version = found[1].decode() if found else ""
         speakers = (m for m in catalog().values() if m["apiVersion"] == version and "xmlNamespace" in m)

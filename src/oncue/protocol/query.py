@@ -42,8 +42,11 @@ def names_an_action(request: Request) -> bool:
 
 def is_form(request: Request) -> bool:
     """Whether the body is a form; a client that does not say what it sends may send one too."""
-    kind = request.headers.get("content-type", "")
-    return not kind or kind.startswith("application/x-www-form-urlencoded")
+    return not request.headers.get("content-type") or says_form(request)
+
+
+def says_form(request: Request) -> bool:
+    return request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
 
 
 def utf8(body: bytes) -> str:

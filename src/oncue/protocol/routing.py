@@ -106,6 +106,8 @@ def _by_path(request: Request, signing_name: str | None) -> Route:
         candidates = list(services.values())
     elif signing_name in services:
         candidates = [services[signing_name]]
+    elif signing_name in _query_services().values():
+        raise ServiceError("MissingAction", "The request is missing an action or a required parameter.")
     else:
         raise unknown_service(
             f"no operation for {request.method} {request.path} signed for {signing_name!r}, "
