@@ -44,7 +44,7 @@ class Message(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     body_md5: str
     sender: str
     sent_ms: int
-    attributes: dict[str, tuple[str, str | bytes]] = {}
+    attributes: dict[str, tuple[str, Any]] = {}  # text or bytes: msgpack tells them apart by itself
     attributes_md5: str = ""
     trace_header: str = ""
     group_id: str = ""

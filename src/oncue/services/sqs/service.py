@@ -7,7 +7,7 @@ from typing import Any
 
 from oncue import arns
 from oncue.errors import ServiceError
-from oncue.services import Call, Service, reads_only
+from oncue.services import Call, Service, reads_only, waits
 from oncue.services.sqs import attributes, batches, holding, policies, queues, receiving, refusals, sending
 from oncue.services.sqs.polls import IN_FLIGHT_MAX, Polls
 from oncue.services.sqs.queues import Queue
@@ -316,6 +316,7 @@ class Sqs(Service):
         queue = queues.by_url(call, url)
         return queues.by_url(call, url, lock=True) if queue.settings.fifo else queue
 
+    @waits
     async def receive_message(
         self,
         call: Call,
