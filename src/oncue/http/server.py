@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import socket
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -14,6 +13,7 @@ from granian.log import LogLevels
 from granian.server.embed import Server as Granian
 
 from oncue.errors import SetupError
+from oncue.http import ports
 from oncue.http.web import Door, Headers, Incoming, Outgoing
 
 Scope = MutableMapping[str, Any]
@@ -66,15 +66,11 @@ class Server:
     async def serve(self) -> None:
         """SetupError when the address is taken: granian itself would share the port with another process."""
         host, port = self._address
-        try:
-            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind((host, port))
-        except OSError as error:
+        if reason := ports.refusal(host, port):
             raise SetupError(
-                f"Cannot listen on {host}:{port}: {error.strerror}. "
+                f"Cannot listen on {host}:{port}: {reason}. "
                 "Stop what listens there, or choose another --port."
-            ) from None
+            )
         await self._granian.serve()
 
     async def listening(self) -> None:

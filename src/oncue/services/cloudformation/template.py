@@ -8,10 +8,33 @@ from typing import Any
 from oncue.services.cloudformation.documents import Document, Path, TemplateError, read
 
 SECTIONS = frozenset(
-    ["AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Mappings", "Conditions", "Transform", "Rules", "Resources", "Outputs", "Hooks", "Globals"]
+    [
+        "AWSTemplateFormatVersion",
+        "Description",
+        "Metadata",
+        "Parameters",
+        "Mappings",
+        "Conditions",
+        "Transform",
+        "Rules",
+        "Resources",
+        "Outputs",
+        "Hooks",
+        "Globals",
+    ]
 )
 RESOURCE_KEYS = frozenset(
-    ["Type", "Properties", "DependsOn", "Condition", "Metadata", "DeletionPolicy", "UpdateReplacePolicy", "CreationPolicy", "UpdatePolicy"]
+    [
+        "Type",
+        "Properties",
+        "DependsOn",
+        "Condition",
+        "Metadata",
+        "DeletionPolicy",
+        "UpdateReplacePolicy",
+        "CreationPolicy",
+        "UpdatePolicy",
+    ]
 )
 RESOURCES_MAX = 500
 PARAMETERS_MAX = 200
@@ -20,7 +43,16 @@ ALPHANUMERIC = re.compile(r"[A-Za-z0-9]+")
 POLICIES = ("Delete", "Retain", "RetainExceptOnCreate")
 PSEUDO = frozenset(
     f"AWS::{name}"
-    for name in ["AccountId", "NotificationARNs", "NoValue", "Partition", "Region", "StackId", "StackName", "URLSuffix"]
+    for name in [
+        "AccountId",
+        "NotificationARNs",
+        "NoValue",
+        "Partition",
+        "Region",
+        "StackId",
+        "StackName",
+        "URLSuffix",
+    ]
 )
 SUBSTITUTION = re.compile(r"\$\{([^}]*)\}")
 

@@ -66,7 +66,23 @@ class Function(Kind):
         ),
         **props("list", "Architectures Layers Tags"),
     }
-    settings = ["Role", "Handler", "Runtime", "Description", "KmsKeyArn", "Timeout", "MemorySize", "Environment", "DeadLetterConfig", "EphemeralStorage", "TracingConfig", "VpcConfig", "LoggingConfig", "SnapStart", "Layers"]
+    settings = [
+        "Role",
+        "Handler",
+        "Runtime",
+        "Description",
+        "KmsKeyArn",
+        "Timeout",
+        "MemorySize",
+        "Environment",
+        "DeadLetterConfig",
+        "EphemeralStorage",
+        "TracingConfig",
+        "VpcConfig",
+        "LoggingConfig",
+        "SnapStart",
+        "Layers",
+    ]
     defaults: dict[str, Any] = {
         "Description": "",
         "Timeout": 3,

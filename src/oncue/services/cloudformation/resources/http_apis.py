@@ -8,7 +8,15 @@ from oncue.errors import ServiceError
 from oncue.services import Call
 from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props
 
-SETTINGS = ["Description", "CorsConfiguration", "RouteSelectionExpression", "Version", "DisableExecuteApiEndpoint", "ApiKeySelectionExpression", "IpAddressType"]
+SETTINGS = [
+    "Description",
+    "CorsConfiguration",
+    "RouteSelectionExpression",
+    "Version",
+    "DisableExecuteApiEndpoint",
+    "ApiKeySelectionExpression",
+    "IpAddressType",
+]
 
 
 def openapi(properties: Properties) -> str:

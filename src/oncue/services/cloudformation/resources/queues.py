@@ -10,7 +10,22 @@ from oncue.services import Call
 from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props
 from oncue.services.cloudformation.parameters import as_text
 
-ATTRIBUTES = ["ContentBasedDeduplication", "DeduplicationScope", "DelaySeconds", "FifoQueue", "FifoThroughputLimit", "KmsDataKeyReusePeriodSeconds", "KmsMasterKeyId", "MaximumMessageSize", "MessageRetentionPeriod", "ReceiveMessageWaitTimeSeconds", "RedriveAllowPolicy", "RedrivePolicy", "SqsManagedSseEnabled", "VisibilityTimeout"]
+ATTRIBUTES = [
+    "ContentBasedDeduplication",
+    "DeduplicationScope",
+    "DelaySeconds",
+    "FifoQueue",
+    "FifoThroughputLimit",
+    "KmsDataKeyReusePeriodSeconds",
+    "KmsMasterKeyId",
+    "MaximumMessageSize",
+    "MessageRetentionPeriod",
+    "ReceiveMessageWaitTimeSeconds",
+    "RedriveAllowPolicy",
+    "RedrivePolicy",
+    "SqsManagedSseEnabled",
+    "VisibilityTimeout",
+]
 # What a property that was taken away goes back to (AWS's defaults).
 DEFAULTS = {
     "ContentBasedDeduplication": "false",

@@ -7,7 +7,18 @@ from oncue.errors import ServiceError
 from oncue.services import Call
 from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props
 
-CREATED_WITH = ["AttributeDefinitions", "KeySchema", "BillingMode", "ProvisionedThroughput", "GlobalSecondaryIndexes", "LocalSecondaryIndexes", "SSESpecification", "Tags", "TableClass", "DeletionProtectionEnabled"]
+CREATED_WITH = [
+    "AttributeDefinitions",
+    "KeySchema",
+    "BillingMode",
+    "ProvisionedThroughput",
+    "GlobalSecondaryIndexes",
+    "LocalSecondaryIndexes",
+    "SSESpecification",
+    "Tags",
+    "TableClass",
+    "DeletionProtectionEnabled",
+]
 UPDATED_WITH = ("BillingMode", "ProvisionedThroughput", "TableClass", "DeletionProtectionEnabled")
 NUMBERS = frozenset({"ReadCapacityUnits", "WriteCapacityUnits"})
 FLAGS = frozenset({"Enabled"})
