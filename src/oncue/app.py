@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from importlib import import_module
 from pathlib import Path
 
@@ -74,27 +75,27 @@ class App:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-        await self.store.start()
-        await self.pool.start()
-        serving = asyncio.create_task(self.server.serve())
-        janitor = asyncio.create_task(self._expire())
-        for service in self.services.values():
-            await service.start(self.call)
-        ready()
-        stopped = asyncio.create_task(stopping.wait())
-        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        if serving.done():
-            serving.result()
-            raise SetupError(
-                f"The HTTP server ended by itself; is {self.config.host}:{self.config.port} free?"
+        async with AsyncExitStack() as running:
+            await self.store.start()
+            running.push_async_callback(self.store.stop)
+            await self.pool.start()
+            running.push_async_callback(self.pool.stop)
+            # functions call us back: the door is open before work that was left over is taken up again
+            serving = asyncio.create_task(self.server.serve())
+            await asyncio.wait(
+                {serving, asyncio.create_task(self.server.listening())}, return_when=asyncio.FIRST_COMPLETED
             )
-        await self.server.stop()
-        await serving
-        for service in reversed(self.services.values()):
-            await service.stop()
-        janitor.cancel()
-        await self.pool.stop()
-        await self.store.stop()
+            if serving.done():
+                await serving
+            for service in self.services.values():
+                await service.start(self.call)
+                running.push_async_callback(service.stop)
+            running.callback(asyncio.create_task(self._expire()).cancel)
+            ready()
+            stopped = asyncio.create_task(stopping.wait())
+            await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await self.server.stop()
+            await serving
 
     async def _expire(self) -> None:
         """Deletes what has outlived its retention. Losing a round costs disk space, nothing else."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class WebRequest:
-    """`path` is raw (percent-encoded) and still has the stage's prefix; header names are lower-case, in order,
-    duplicates kept; `query` has no question mark; `protocol` is `HTTP/1.1`."""
+    """`path` is raw (percent-encoded) and still has the stage's prefix; header names are lower-case, in
+    order, duplicates kept; `query` has no question mark; `protocol` is `HTTP/1.1`."""
 
     method: str
     path: str

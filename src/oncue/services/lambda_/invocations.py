@@ -1,0 +1,185 @@
+"""Running a function: which code, whether there is room, and what the caller is told."""
+
+import base64
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from oncue import clock
+from oncue.errors import ServiceError
+from oncue.services import Call
+from oncue.services.lambda_ import functions
+from oncue.services.lambda_.journal import Journal, Stream
+from oncue.services.lambda_.names import LATEST, FunctionName
+from oncue.store import blobs
+from oncue.workers import FunctionVersion, Result
+from oncue.workers.pool import Pool
+
+SYNC_BYTES_MAX = 6_291_556
+ASYNC_BYTES_MAX = 1_048_576
+LOG_TAIL_BYTES = 4_096
+CONTEXT_BYTES_MAX = 3_583
+RETRY_AFTER_S = 1
+ROOM_UNRESERVED = 1_000  # AWS's account limit: no bound of its own
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A function version as it is stored now, and how many invocations its function may have at once."""
+
+    version: FunctionVersion
+    reserved: int | None
+    dead_letters: str | None  # ARN of a queue
+
+
+def target_of(call: Call, name: FunctionName) -> Target:
+    row = functions.load(call, name)
+    latest = row if row["version"] == LATEST else functions.load_latest(call, name)
+    settings = msgspec.json.decode(row["settings"])
+    version = FunctionVersion(
+        arn=name.arn if row["version"] == LATEST else f"{name.arn}:{row['version']}",
+        name=row["name"],
+        version=row["version"],
+        revision=row["revision"],
+        runtime=settings["Runtime"],
+        handler=settings["Handler"],
+        code_sha256=row["code_sha256"],
+        environment=settings.get("Environment", {}).get("Variables", {}),
+        memory_mb=settings["MemorySize"],
+        timeout_s=settings["Timeout"],
+        account=row["account"],
+        region=row["region"],
+        log_group=settings["LoggingConfig"]["LogGroup"],
+    )
+    return Target(version, latest["reserved"], settings.get("DeadLetterConfig", {}).get("TargetArn"))
+
+
+class Invoker:
+    """The one way by which a function runs on this node, whoever asks."""
+
+    def __init__(self, pool: Pool, journal: Journal) -> None:
+        self._pool = pool
+        self._journal = journal
+        self._running: Counter[tuple[str, str, str]] = Counter()
+
+    async def invoke(
+        self,
+        call: Call,
+        name: FunctionName,
+        event: bytes,
+        *,
+        request_id: str,
+        client_context: str | None = None,
+    ) -> tuple[Target, Result]:
+        """ServiceError when it cannot run; a function's own failure is a Result with an error."""
+        target = await call.transact(lambda inner: target_of(inner, name), reads_only=True)
+        version = target.version
+        with self._turn(version, target.reserved):
+            if not self._pool.has(version.code_sha256):
+                sha256 = version.code_sha256
+                archive = await call.transact(lambda inner: blobs.get(inner.tx, sha256), reads_only=True)
+                assert archive is not None, "a function's code is stored with it"
+                await self._pool.install(sha256, archive)
+            result = await self._pool.invoke(
+                version,
+                event,
+                request_id=request_id,
+                invoked_arn=name.asked_arn,
+                client_context=client_context,
+            )
+        if result.log:
+            stream = Stream(version.account, version.region, version.log_group, result.log_stream)
+            await self._journal.add(stream, result.log, int(clock.now() * 1000))
+        return target, result
+
+    def room(self, target: Target) -> int:
+        """How many more invocations of the function may begin on this node."""
+        if target.reserved is None:
+            return ROOM_UNRESERVED
+        return target.reserved - self._running[_key(target.version)]
+
+    @contextmanager
+    def _turn(self, version: FunctionVersion, reserved: int | None) -> Iterator[None]:
+        key = _key(version)
+        if reserved is not None and self._running[key] >= reserved:
+            raise throttled()
+        self._running[key] += 1
+        try:
+            yield
+        finally:
+            self._running[key] -= 1
+            if not self._running[key]:
+                del self._running[key]
+
+
+def _key(version: FunctionVersion) -> tuple[str, str, str]:
+    return version.account, version.region, version.name
+
+
+def throttled() -> ServiceError:
+    return ServiceError(
+        "TooManyRequestsException",
+        "Rate Exceeded.",
+        429,
+        Type="User",
+        Reason="ReservedFunctionConcurrentInvocationLimitExceeded",
+        retryAfterSeconds=str(RETRY_AFTER_S),
+    )
+
+
+def checked_event(payload: bytes, kind: str) -> bytes:
+    """The event of a request; nothing is an empty object. ServiceError when it is too large or not JSON."""
+    limit = ASYNC_BYTES_MAX if kind == "Event" else SYNC_BYTES_MAX
+    if len(payload) > limit:
+        raise ServiceError(
+            "RequestTooLargeException",
+            f"{len(payload)} byte payload is too large for the {kind} invocation type (limit {limit} bytes)",
+            413,
+            Type="User",
+        )
+    if not payload:
+        return b"{}"
+    try:
+        msgspec.json.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ServiceError(
+            "InvalidRequestContentException",
+            f"Could not parse request body into json: {error}",
+            400,
+            Type="User",
+        ) from None
+    return payload
+
+
+def checked_context(context: str | None) -> str | None:
+    """The client context as JSON text."""
+    if not context:
+        return None
+    try:
+        text = base64.b64decode(context, validate=True)
+        msgspec.json.decode(text)
+    except (ValueError, msgspec.MsgspecError):
+        raise ServiceError(
+            "InvalidRequestContentException",
+            "Client context must be a valid Base64-encoded JSON object.",
+            400,
+        ) from None
+    if len(context) > CONTEXT_BYTES_MAX:
+        raise ServiceError(
+            "RequestTooLargeException", f"Client context must be at most {CONTEXT_BYTES_MAX} bytes.", 413
+        )
+    return text.decode()
+
+
+def reply(target: Target, result: Result, *, tail: bool) -> dict[str, Any]:
+    return {
+        "StatusCode": 200,
+        "Payload": result.payload,
+        "FunctionError": result.error,
+        "LogResult": base64.b64encode(result.log[-LOG_TAIL_BYTES:]).decode() if tail else None,
+        "ExecutedVersion": target.version.version,
+    }
