@@ -197,7 +197,7 @@ def wrong_order(console: Console, api: Api) -> None:
     for number, version in enumerate(versions, 1):
         for way, path in WAYS.items():
             api.ask("POST", f"{path}/story/drafts", {"version": version, "text": f"the text of {version}"})
-            # type: ignore[misc]
+
             _await(lambda way=way, number=number: len(api.history(way, "story")["arrivals"]) >= number)
     histories = {way: api.history(way, "story") for way in WAYS}
     readers = {way: api.ask("GET", f"{path}/story")["version"] for way, path in WAYS.items()}
