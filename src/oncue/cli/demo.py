@@ -47,7 +47,7 @@ WAYS = {"naive": "/naive/posts", "correct": "/posts"}
 @click.option("--stay/--leave", default=None, help="Keep the server at the end.  [default: at a terminal]")
 def demo(port: int | None, events: int, stay: bool | None) -> None:
     """Play the story of the README: drafts saved by events, and nothing lost."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     stage = Stage(console, port or ports.free(config.PORT_DEFAULT))
     try:
         stage.start()
