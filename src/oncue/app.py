@@ -38,7 +38,7 @@ except ImportError:  # until the workers move in
 
 SQLITE = "sqlite:///"
 EXPIRE_EVERY_S = 5.0
-ROOMS = ("sqs", "lambda_", "logs", "dynamodb", "apigatewayv2", "iam", "sts", "cloudformation")
+ROOMS = ("sqs", "lambda_", "logs", "dynamodb", "apigatewayv2", "iam", "sts", "ssm", "cloudformation")
 log = logging.getLogger("oncue")
 
 
