@@ -17,6 +17,7 @@ from rich.table import Table
 
 from oncue import clock, config
 from oncue.cli import deploying
+from oncue.cli.clients import Clients
 from oncue.errors import SetupError
 from oncue.http import ports
 from oncue.workers.child import Child
@@ -110,15 +111,15 @@ class Stage:
 
     def deploy(self) -> "Api":
         begun = clock.monotonic()
-        outputs = deploying.deploy_example(
-            example_folder() / "template.yaml", STACK, self.endpoint, self._console
+        deployed = deploying.deploy_stack(
+            example_folder() / "template.yaml", STACK, clients=Clients(self.endpoint, command="demo")
         )
         taken_s = clock.monotonic() - begun
         self._console.print(
             f"[bold]2. An application[/]: examples/{EXAMPLE}/template.yaml, a plain SAM template, "
             f"deployed in {taken_s:.1f} s"
         )
-        return Api(outputs["ApiEndpoint"], self.port)
+        return Api(deployed.outputs["ApiEndpoint"], self.port)
 
     def play_on(self, api: "Api") -> None:
         url = f"{self.endpoint}/_aws/execute-api/{api.host.partition('.')[0]}"
