@@ -41,6 +41,11 @@ def monotonic() -> float:
     return _source.monotonic()
 
 
+def pause(seconds: float) -> None:
+    """Do nothing for a while: for the command line, which has nothing else to do. The server never calls it."""
+    time.sleep(seconds)
+
+
 def new_id() -> str:
     """A random UUID (version 4), as AWS uses for message, request and mapping ids."""
     return str(uuid.UUID(bytes=_source.random_bytes(16), version=4))

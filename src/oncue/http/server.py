@@ -1,6 +1,7 @@
 """The HTTP server: bytes and connections. The only module that knows granian."""
 
 import asyncio
+import contextlib
 import logging
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -11,6 +12,8 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.embed import Server as Granian
 
+from oncue.errors import SetupError
+from oncue.http import ports
 from oncue.http.web import Door, Headers, Incoming, Outgoing
 
 Scope = MutableMapping[str, Any]
@@ -22,6 +25,8 @@ HEAD_BYTES_MAX = 64 * 1024
 CONNECTIONS_WAITING_MAX = 4_096
 REQUESTS_MAX = 20_000  # at once, long polls included
 STOP_S = 10
+LISTEN_S = 10.0
+LOOK_AGAIN_S = 0.005
 log = logging.getLogger("oncue")
 
 
@@ -39,6 +44,7 @@ class Server:
 
     def __init__(self, door: Door, host: str, port: int) -> None:
         self._door = door
+        self._address = (host, port)
         self._granian = Granian(
             self._answer,
             address=host,
@@ -58,7 +64,26 @@ class Server:
         self._stopping = asyncio.Event()
 
     async def serve(self) -> None:
+        """SetupError when the address is taken: granian itself would share the port with another process."""
+        host, port = self._address
+        if reason := ports.refusal(host, port):
+            raise SetupError(
+                f"Cannot listen on {host}:{port}: {reason}. "
+                "Stop what listens there, or choose another --port."
+            )
         await self._granian.serve()
+
+    async def listening(self) -> None:
+        """Returns when connections are accepted."""
+        host, port = self._address
+        target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        async with asyncio.timeout(LISTEN_S):
+            while True:
+                with contextlib.suppress(OSError):
+                    _, writer = await asyncio.open_connection(target, port)
+                    writer.close()
+                    return
+                await asyncio.sleep(LOOK_AGAIN_S)
 
     async def stop(self) -> None:
         """Sends the waiting ones home, lets the working ones finish, but not for ever."""
@@ -67,7 +92,7 @@ class Server:
             await asyncio.wait_for(self._idle.wait(), STOP_S)
         except TimeoutError:
             log.warning("%d requests did not end within %d s; stopped without them", self._active, STOP_S)
-        self._granian.stop()
+        self._granian.stop()  # type: ignore[no-untyped-call]
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._active += 1

@@ -109,7 +109,7 @@ async def test_a_poll_does_not_take_from_a_new_queue_of_the_same_name_in_silence
 
 async def test_one_message_costs_a_crowd_few_claims(sqs: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     url = await sqs.queue()
-    polls = [await begun(sqs, url) for _ in range(30)]
+    polls = [await begun(sqs, url, MaxNumberOfMessages=1) for _ in range(30)]
     claims = []
     take = receiving.take
     monkeypatch.setattr("oncue.services.sqs.polls.take", lambda *given: (claims.append(1), take(*given))[1])

@@ -1,7 +1,7 @@
 """Cross-origin rules of an HTTP API: the preflight answer and the headers of every other reply. Pure.
 
-Source: API Gateway developer guide, "Configure CORS for HTTP APIs": the gateway answers preflight requests itself
-and the configuration overrides what the integration says.
+Source: API Gateway developer guide, "Configure CORS for HTTP APIs": the gateway answers preflight requests
+itself and the configuration overrides what the integration says.
 """
 
 from typing import Any

@@ -1,7 +1,8 @@
 """Parameter mapping: expressions such as `$request.body.order.id` over one request. Pure.
 
-Source: API Gateway developer guide, "Create AWS service integrations for HTTP APIs": header names ignore case, many
-values are joined with commas, a JSON path has neither recursive descent nor filters and sees bodies up to 100 KB.
+Source: API Gateway developer guide, "Create AWS service integrations for HTTP APIs": header names ignore
+case, many values are joined with commas, a JSON path has neither recursive descent nor filters and sees
+bodies up to 100 KB.
 """
 
 import re
@@ -26,7 +27,7 @@ class UnresolvedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What expressions can see. Header names are lower-case; `context` has dotted names such as `http.method`."""
+    """What expressions can see. Header names are lower-case; names in `context` may have dots."""
 
     headers: Mapping[str, str]
     query: Mapping[str, str]

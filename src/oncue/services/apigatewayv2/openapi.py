@@ -1,4 +1,4 @@
-"""OpenAPI 3 documents with API Gateway's extensions, read into the members of APIs, routes and integrations. Pure.
+"""OpenAPI 3 documents with API Gateway's extensions, read into members of APIs and integrations. Pure.
 
 Source: API Gateway developer guide, "OpenAPI extensions" (x-amazon-apigateway-integration, -cors, -tag-value,
 any-method) and what aws-sam-translator writes for AWS::Serverless::HttpApi.
@@ -41,7 +41,7 @@ CORS_MEMBERS = {
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What a document says: members of the API, and (route key, operation name, integration's members or None)."""
+    """What a document says: members of the API, and (route key, operation name, integration or None)."""
 
     api: dict[str, Any]
     routes: list[tuple[str, str | None, dict[str, Any] | None]] = field(default_factory=list)

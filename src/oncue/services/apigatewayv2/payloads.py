@@ -1,7 +1,8 @@
 """Events of payload format 1.0 and 2.0 for functions, and what their results mean as replies. Pure.
 
-Source: API Gateway developer guide, "Create AWS Lambda proxy integrations for HTTP APIs". Observed on AWS beyond the
-guide: the path arrives decoded and with the stage's prefix, and `cookie` is not among the headers of format 2.0.
+Source: API Gateway developer guide, "Create AWS Lambda proxy integrations for HTTP APIs". Observed on AWS
+beyond the guide: the path arrives decoded and with the stage's prefix, and `cookie` is not among the headers
+of format 2.0.
 """
 
 import base64
@@ -20,7 +21,7 @@ from oncue.services.apigatewayv2.web import WebReply, WebRequest
 TEXT_TYPE = re.compile(r"text/.*|application/(?:json|xml|javascript|.*\+json|.*\+xml)")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HOP_BY_HOP = frozenset(
-    [
+    {
         "connection",
         "content-length",
         "keep-alive",
@@ -30,7 +31,7 @@ HOP_BY_HOP = frozenset(
         "trailer",
         "transfer-encoding",
         "upgrade",
-    ]
+    }
 )
 TITLED = {
     name.lower(): name
@@ -216,7 +217,7 @@ def _context_v1(visit: Visit) -> dict[str, Any]:
 def reply_of(payload: bytes, version: str) -> WebReply:
     """A function's result as a reply. MalformedError when it cannot be one.
 
-    Format 2.0 without `statusCode` means 200 with the whole JSON value as the body; 1.0 requires `statusCode`.
+    Format 2.0 without `statusCode` means 200 with the whole JSON value as the body; 1.0 requires it.
     """
     try:
         result = msgspec.json.decode(payload or b"null")

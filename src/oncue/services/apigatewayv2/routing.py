@@ -7,12 +7,14 @@ before `$default`; among equals a literal segment before `{variable}` and a name
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 DEFAULT = "$default"
 METHODS = frozenset({"ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 VARIABLE = re.compile(r"\{([A-Za-z0-9_.:-]+)(\+?)\}")
 LITERAL, NAMED, GREEDY = 0, 1, 2
+KEYS_CACHED = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,11 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route key taken apart; `target` is the integration that it leads to, None when it has none."""
+    """A route key taken apart."""
 
     key: str
     method: str
     segments: tuple[Segment, ...]
-    target: str | None
 
     @property
     def greedy(self) -> bool:
@@ -70,10 +71,11 @@ class Match:
     variables: dict[str, str]
 
 
-def parse_route_key(key: str, target: str | None = None) -> Route:
+@lru_cache(maxsize=KEYS_CACHED)
+def parse_route_key(key: str) -> Route:
     """Take `GET /pets/{id}` or `$default` apart. ValueError when it is neither."""
     if key == DEFAULT:
-        return Route(key, "ANY", (), target)
+        return Route(key, "ANY", ())
     method, space, path = key.partition(" ")
     if not space or method not in METHODS or not path.startswith("/") or " " in path:
         raise ValueError(key)
@@ -83,7 +85,7 @@ def parse_route_key(key: str, target: str | None = None) -> Route:
     names = [part.text for part in segments if part.kind != LITERAL]
     if len(names) != len(set(names)):
         raise ValueError(key)
-    return Route(key, method, segments, target)
+    return Route(key, method, segments)
 
 
 def _segment(text: str) -> Segment:
@@ -93,6 +95,16 @@ def _segment(text: str) -> Segment:
     if "{" in text or "}" in text:
         raise ValueError(text)
     return Segment(LITERAL, unquote(text))
+
+
+def contradict(one: Route, other: Route) -> bool:
+    """Whether two routes of a method name the variable at the same place differently."""
+    if one.method != other.method:
+        return False
+    for mine, theirs in zip(one.segments, other.segments, strict=False):
+        if mine != theirs:
+            return mine.kind == theirs.kind != LITERAL
+    return False
 
 
 class RoutingTable:
@@ -116,7 +128,7 @@ class RoutingTable:
 
 
 def choose_stage(path: str, stages: Iterable[str]) -> tuple[str, str] | None:
-    """(stage, path without its prefix): the first segment when it names a stage, else `$default`, else None."""
+    """(stage, path without its prefix): the first segment if it names a stage, else `$default`, else None."""
     names = set(stages)
     head, slash, rest = path[1:].partition("/")
     first = unquote(head)

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True)
 class WebRequest:
-    """`path` is raw (percent-encoded) and still has the stage's prefix; header names are lower-case, in order,
-    duplicates kept; `query` has no question mark; `protocol` is `HTTP/1.1`."""
+    """`path` is raw (percent-encoded) and still has the stage's prefix; header names are lower-case, in
+    order, duplicates kept; `query` has no question mark; `protocol` is `HTTP/1.1`."""
 
     method: str
     path: str
@@ -30,3 +32,9 @@ class WebReply:
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+
+
+def said(status: int, message: str) -> WebReply:
+    """The gateway's own words, in the form that API Gateway gives them."""
+    body = msgspec.json.encode({"message": message})
+    return WebReply(status, [("content-type", "application/json")], body)
