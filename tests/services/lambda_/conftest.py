@@ -1,9 +1,7 @@
 """Lambda in process, on both stores, with a pool of plain Python callables and a clock to put forward."""
 
 import asyncio
-import io
 import time
-import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -21,19 +19,12 @@ from oncue.services.sqs import Sqs
 from oncue.store import Store, migrations
 from oncue.workers import FunctionVersion, Result
 from oncue.workers.pool import Pool
+from tests.services.lambda_.deployments import ROLE, zipped
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
-ROLE = "arn:aws:iam::123456789012:role/r"
 DEADLINE_S = 20
 Handler = Callable[[Any], Any]
-
-
-def zipped(source: str = "def handler(event, context):\n    return event\n", name: str = "app.py") -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(name, source)
-    return buffer.getvalue()
 
 
 class Forward:

@@ -19,7 +19,7 @@ from oncue.store import blobs
 from oncue.workers import FunctionVersion, Result
 from oncue.workers.pool import Pool
 
-SYNC_BYTES_MAX = 6_291_556
+SYNC_BYTES_MAX = 6_291_456
 ASYNC_BYTES_MAX = 1_048_576
 LOG_TAIL_BYTES = 4_096
 CONTEXT_BYTES_MAX = 3_583
@@ -41,7 +41,7 @@ def target_of(call: Call, name: FunctionName) -> Target:
     latest = row if row["version"] == LATEST else functions.load_latest(call, name)
     settings = msgspec.json.decode(row["settings"])
     version = FunctionVersion(
-        arn=name.arn if row["version"] == LATEST else f"{name.arn}:{row['version']}",
+        arn=name.arn,
         name=row["name"],
         version=row["version"],
         revision=row["revision"],
@@ -73,7 +73,7 @@ class Invoker:
         event: bytes,
         *,
         request_id: str,
-        client_context: str | None = None,
+        client_context: bytes | None = None,
     ) -> tuple[Target, Result]:
         """ServiceError when it cannot run; a function's own failure is a Result with an error."""
         target = await self.find(call, name)
@@ -94,7 +94,7 @@ class Invoker:
         event: bytes,
         *,
         request_id: str,
-        client_context: str | None = None,
+        client_context: bytes | None = None,
     ) -> Result:
         """Run it now, for a caller who holds a turn."""
         version = target.version
@@ -177,7 +177,7 @@ def checked_event(payload: bytes, kind: str) -> bytes:
     return payload
 
 
-def checked_context(context: str | None) -> str | None:
+def checked_context(context: str | None) -> bytes | None:
     """The client context as JSON text."""
     if not context:
         return None
@@ -194,7 +194,7 @@ def checked_context(context: str | None) -> str | None:
         raise ServiceError(
             "RequestTooLargeException", f"Client context must be at most {CONTEXT_BYTES_MAX} bytes.", 413
         )
-    return text.decode()
+    return text
 
 
 def reply(target: Target, result: Result, *, tail: bool) -> dict[str, Any]:

@@ -266,9 +266,7 @@ class Poller:
         """Those that the function has succeeded with."""
         try:
             target = await self._invoker.find(self._call, self._name)
-            result = await self._invoker.run(
-                self._call, self._name, target, event, request_id=clock.new_id()
-            )
+            result = await self._invoker.run(self._call, self._name, target, event, request_id=clock.new_id())
         except ServiceError as refusal:
             log.warning("%s: a batch could not run and will come again: %s", self._queue_arn, refusal)
             return []
