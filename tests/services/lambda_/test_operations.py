@@ -28,7 +28,7 @@ def refused(call: Callable[[], Any]) -> tuple[str, int, str]:
 
 def test_a_function_is_made_described_and_deleted(functions: Any, account: str) -> None:
     archive = zipped("def handler(event, context): return 1")
-    made = deployed(functions, "f", archive, Environment={"Variables": {"A": "b"}}, Tags={"team": "x"})
+    made = deployed(functions, "f", archive, Environment={"Variables": {"KEY": "b"}}, Tags={"team": "x"})
     sha256 = base64.b64encode(hashlib.sha256(archive).digest()).decode()
     assert made["ResponseMetadata"]["HTTPStatusCode"] == 201
     assert made["FunctionArn"] == f"arn:aws:lambda:us-east-1:{account}:function:f"
@@ -187,7 +187,7 @@ def test_an_update_is_seen_by_the_next_invocation(functions: Any) -> None:
     made = deployed(functions, "f", zipped("def handler(event, context): return 1"))
     assert json.load(functions.invoke(FunctionName="f")["Payload"]) == 1
     updated = functions.update_function_code(
-        FunctionName="f", ZipFile=zipped("import os\ndef handler(event, context): return os.environ['A']")
+        FunctionName="f", ZipFile=zipped("import os\ndef handler(event, context): return os.environ['KEY']")
     )
     assert updated["LastUpdateStatus"] == "InProgress"
     assert updated["RevisionId"] != made["RevisionId"]
@@ -197,7 +197,7 @@ def test_an_update_is_seen_by_the_next_invocation(functions: Any) -> None:
         412,
     )
     for value in ("one", "two"):
-        functions.update_function_configuration(FunctionName="f", Environment={"Variables": {"A": value}})
+        functions.update_function_configuration(FunctionName="f", Environment={"Variables": {"KEY": value}})
         assert json.load(functions.invoke(FunctionName="f")["Payload"]) == value
     before = functions.get_function_configuration(FunctionName="f")
     with pytest.raises(ClientError):
