@@ -136,7 +136,12 @@ class _Mirror:
 
     def __getattr__(self, operation: str) -> Any:
         method = getattr(self._service, operation)
-        return lambda **parameters: method(self._call, **parameters)
+
+        def perform(**parameters: Any) -> Any:
+            refuse_undeclared(method, parameters)
+            return method(self._call, **parameters)
+
+        return perform
 
 
 @cache
