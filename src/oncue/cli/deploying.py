@@ -229,7 +229,7 @@ def _planned(
             before = parse(text)
             rows = stack.get("Parameters", [])
             had = {row["ParameterKey"]: row["ParameterValue"] for row in rows}
-            existing = plan.symbolic_existing(before, _scope(before, had, name, region, stack))
+            existing = plan.symbolic_existing(before, _scope(before, had, name, region, stack), KINDS)
         return plan.plan(template, _scope(template, resolved, name, region, stack), existing, KINDS)
     except TemplateError as error:
         raise placed(path, None, error) from None

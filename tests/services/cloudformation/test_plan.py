@@ -35,7 +35,7 @@ def symbolic(template: Template) -> Scope:
 
 def changes(before: str, after: str) -> dict[str, tuple[str, tuple[str, ...]]]:
     old, new = parse(before), parse(after)
-    existing = plan.symbolic_existing(old, symbolic(old))
+    existing = plan.symbolic_existing(old, symbolic(old), KINDS)
     found = plan.plan(new, symbolic(new), existing, KINDS)
     return {change.logical_id: (change.action, change.properties) for change in found}
 
