@@ -94,9 +94,6 @@ def prepare(path: Path, clients: Clients, parameters: dict[str, str], audience: 
     try:
         for line in package(source, path.parent, clients):
             audience.note(f"package {line}")
-    except SetupError as error:
-        raise SetupError(f"{path}: {error}") from None
-    try:
         body = transform(source, clients.session, parameters) if uses_sam(source) else source.value
         template = build(Document(body))
         plan.check(template, KINDS)

@@ -362,7 +362,6 @@ Resources:
       BillingMode: PAY_PER_REQUEST
       AttributeDefinitions: [{AttributeName: id, AttributeType: S}]
       KeySchema: [{AttributeName: id, KeyType: HASH}]
-      TimeToLiveSpecification: {AttributeName: gone, Enabled: true}
   Role:
     Type: AWS::IAM::Role
     Properties:

@@ -16,7 +16,7 @@ from oncue.services.cloudformation.resources import KINDS
 from oncue.store import Transaction, backlog
 
 LANE = "cloudformation/operations"
-CLAIM_S = 15.0  # how long after a crash an operation goes on
+CLAIM_S = 5.0  # how long after a crash an operation goes on
 RETRY_S = 5.0
 IDLE_S = 30.0
 OPERATIONS_AT_ONCE_MAX = 4
