@@ -26,6 +26,7 @@ from oncue.services.iam import Iam
 from oncue.services.lambda_ import Lambda
 from oncue.services.logs import Logs
 from oncue.services.sqs import Sqs
+from oncue.services.ssm import Ssm
 from oncue.services.sts import Sts
 from oncue.store import Migration, Store, backlog, migrations
 from oncue.workers import Settings
@@ -41,6 +42,7 @@ ROOMS: tuple[type[Service], ...] = (
     Apigatewayv2,
     Iam,
     Sts,
+    Ssm,
     Cloudformation,
 )
 log = logging.getLogger("oncue")
@@ -73,6 +75,7 @@ class App:
             apis,
             Iam(),
             Sts(),
+            Ssm(),
             Cloudformation(),
         ]
         self.services = {room.name: room for room in rooms}
