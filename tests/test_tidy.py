@@ -118,7 +118,7 @@ def test_each_outside_thing_enters_through_one_door(path: pathlib.Path) -> None:
     assert called == []
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if "/protocol/" in p.as_posix()], ids=name_of)
+@pytest.mark.parametrize("path", [p for p in SOURCES if "/protocol/" in name_of(p)], ids=name_of)
 def test_the_translator_does_not_wait(path: pathlib.Path) -> None:
     assert not {"asyncio", "socket", "threading"} & imports_of(path)
 

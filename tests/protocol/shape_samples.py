@@ -1,12 +1,11 @@
-"""Random parameters and results that fit the shapes of botocore's own models; requests as botocore writes them."""
+"""Random values that fit the shapes of botocore's models, and requests as botocore writes them."""
 
 import random
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import botocore.parsers
 import botocore.serialize
@@ -15,13 +14,12 @@ from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel, Shape
 
 from oncue.protocol import Reply, Request
+from oncue.protocol.constraints import compiled
+from tests.protocol.pattern_samples import fitting
 
 TEXT = "abcXYZ019 _-.:/é€😀<&>\"'\r\n\t+%=~#?"
 PLAIN = "abcXYZ019"
-DEPTH_MAX = 4
-
-# Values for the patterns that no random text fits; by the pattern's text.
-FITTING: dict[str, str] = {}
+DEPTH_MAX = 8
 
 
 @cache
@@ -30,30 +28,41 @@ def botocore_model(service: str) -> ServiceModel:
     return ServiceModel(loader.load_service_model(service, "service-2"), service)
 
 
-class Samples:
-    """Draws values. `strict` obeys lengths, ranges and enums too (patterns are left out of the models then)."""
+class Impossible(Exception):
+    """No text was found that fits a pattern; the text of the exception is the pattern."""
 
-    def __init__(self, seed: str, *, wire: str) -> None:
+
+class Samples:
+    """Draws values that fit botocore's shapes, with their lengths, ranges, enums and patterns."""
+
+    def __init__(self, seed: str, *, filled: bool = False) -> None:
         self.dice = random.Random(seed)
-        self.wire = wire
+        self.filled = filled  # no structure inside is empty: the query protocol could not carry it
 
     def value(self, shape: Shape, above: tuple[str, ...] = ()) -> Any:
         return getattr(self, f"_{shape.type_name}")(shape, (*above, shape.name))
+
+    def of(self, shape: Shape | None) -> dict[str, Any]:
+        return self.value(shape) if shape else {}
 
     def _structure(self, shape: Shape, above: tuple[str, ...]) -> dict[str, Any]:
         names = list(shape.members)
         if shape.is_tagged_union:
             names = [self.dice.choice(names)]
-        chosen = {}
+        chosen: dict[str, Any] = {}
+        self.dice.shuffle(names)
         for name in names:
             member = shape.members[name]
-            needed = name in shape.required_members or shape.is_tagged_union
-            if needed or (self.dice.random() < 0.6 and self.fits_in(member, above)):
+            if name in shape.required_members or shape.is_tagged_union:
                 chosen[name] = self.value(member, above)
+            elif self.dice.random() < 0.6 and member.name not in above and len(above) < DEPTH_MAX:
+                try:
+                    chosen[name] = self.value(member, above)
+                except Impossible:
+                    continue
+        if self.filled and not chosen and names and len(above) > 1:
+            chosen[names[0]] = self.value(shape.members[names[0]], above)
         return chosen
-
-    def fits_in(self, member: Shape, above: tuple[str, ...]) -> bool:
-        return member.name not in above and len(above) < DEPTH_MAX * 2
 
     def _list(self, shape: Shape, above: tuple[str, ...]) -> list[Any]:
         low = max(shape.metadata.get("min", 0), 1)
@@ -74,12 +83,21 @@ class Samples:
     def _string(self, shape: Shape, above: tuple[str, ...]) -> str:
         if shape.enum:
             return self.dice.choice(shape.enum)
+        header = shape.serialization.get("location") in ("header", "headers")
         low = max(shape.metadata.get("min", 1), 1)
-        high = max(low, min(low + 12, shape.metadata.get("max", 99)))
-        letters = PLAIN if shape.serialization.get("location") in ("header", "headers") else TEXT
-        return "".join(self.dice.choices(letters, k=self.dice.randint(low, high)))
+        high = max(low, shape.metadata.get("max", 5000))
+        pattern = shape.metadata.get("pattern")
+        if pattern and compiled(pattern):
+            text = fitting(pattern, self.dice, low, high, header=header)
+            if text is None:
+                raise Impossible(pattern)
+            return text
+        letters = PLAIN if header or pattern else TEXT
+        return "".join(self.dice.choices(letters, k=self.dice.randint(low, min(high, low + 12))))
 
     def _integer(self, shape: Shape, above: tuple[str, ...]) -> int:
+        if shape.serialization.get("location") == "statusCode":
+            return self.dice.choice((200, 202))
         low = shape.metadata.get("min", -5)
         return self.dice.randint(low, shape.metadata.get("max", low + 10_000))
 
@@ -108,7 +126,7 @@ def request_of(operation: OperationModel, parameters: Mapping[str, Any]) -> Requ
     serializer = botocore.serialize.create_serializer(protocol, include_validation=False)
     sent = serializer.serialize_to_request(parameters, operation)
     sent.pop("host_prefix", None)
-    prepare_request_dict(sent, "http://127.0.0.1:4566")
+    prepare_request_dict(sent, "http://127.0.0.1:8080")
     parts = urlsplit(sent["url"])
     body = sent["body"]
     if isinstance(body, dict):

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from oncue import clock, config
 from oncue.cli import deploying
+from oncue.cli.clients import Clients
 from oncue.errors import SetupError
 from oncue.http import ports
 from oncue.workers.child import Child
@@ -46,7 +47,7 @@ WAYS = {"naive": "/naive/posts", "correct": "/posts"}
 @click.option("--stay/--leave", default=None, help="Keep the server at the end.  [default: at a terminal]")
 def demo(port: int | None, events: int, stay: bool | None) -> None:
     """Play the story of the README: drafts saved by events, and nothing lost."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     stage = Stage(console, port or ports.free(config.PORT_DEFAULT))
     try:
         stage.start()
@@ -110,15 +111,15 @@ class Stage:
 
     def deploy(self) -> "Api":
         begun = clock.monotonic()
-        outputs = deploying.deploy_example(
-            example_folder() / "template.yaml", STACK, self.endpoint, self._console
+        deployed = deploying.deploy_stack(
+            example_folder() / "template.yaml", STACK, clients=Clients(self.endpoint, command="demo")
         )
         taken_s = clock.monotonic() - begun
         self._console.print(
             f"[bold]2. An application[/]: examples/{EXAMPLE}/template.yaml, a plain SAM template, "
             f"deployed in {taken_s:.1f} s"
         )
-        return Api(outputs["ApiEndpoint"], self.port)
+        return Api(deployed.outputs["ApiEndpoint"], self.port)
 
     def play_on(self, api: "Api") -> None:
         url = f"{self.endpoint}/_aws/execute-api/{api.host.partition('.')[0]}"
@@ -196,7 +197,7 @@ def wrong_order(console: Console, api: Api) -> None:
     for number, version in enumerate(versions, 1):
         for way, path in WAYS.items():
             api.ask("POST", f"{path}/story/drafts", {"version": version, "text": f"the text of {version}"})
-            # type: ignore[misc]
+
             _await(lambda way=way, number=number: len(api.history(way, "story")["arrivals"]) >= number)
     histories = {way: api.history(way, "story") for way in WAYS}
     readers = {way: api.ask("GET", f"{path}/story")["version"] for way, path in WAYS.items()}

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -92,21 +93,19 @@ def status_of(error: ServiceError, shape: Shape | None) -> int:
     return 500 if shape.get("fault") and error.status < 500 else error.status
 
 
-def message_key(shape: Shape | None) -> str:
-    members = shape["members"] if shape else {}
-    return next((name for name in members if name.lower() == "message"), "message")
+@cache
+def _writer(model: Model) -> json_shapes.Writer:
+    return json_shapes.Writer(model)
 
 
 def _members(model: Model, shape: Shape | None, error: ServiceError) -> dict[str, Any]:
     """The JSON members of an error: its message as its shape spells it, and what else it tells."""
     if shape is None:
         return {"message": error.message} | error.fields
-    body: dict[str, Any] = json_shapes.Writer(model).of(shape)(
-        {message_key(shape): error.message} | error.fields
-        if message_key(shape) in shape["members"]
-        else error.fields
-    )
-    return body if any(key.lower() == "message" for key in body) else {"message": error.message} | body
+    spelled = [name for name in shape["members"] if name.lower() == "message"]
+    told = dict.fromkeys(spelled[:1], error.message) | error.fields
+    written: dict[str, Any] = _writer(model).of(shape)(told)
+    return written if spelled else {"message": error.message} | written
 
 
 def _json(route: Route, error: ServiceError, request_id: str) -> Reply:
@@ -207,7 +206,7 @@ def _unrouted(request: Request, error: ServiceError, request_id: str) -> Reply:
         version = "1.1" if "json-1.1" in request.headers.get("content-type", "") else "1.0"
         body = msgspec.json.encode({"__type": error.code, "message": error.message} | error.fields)
         return json_rpc.reply(error.status, body, request_id, version, "")
-    if query.is_form(request) or "Action=" in request.query:
+    if query.names_an_action(request) or query.says_form(request):
         found = re.search(rb"Version=([0-9-]+)", request.query.encode() + b"&" + request.body)
         version = found[1].decode() if found else ""
         speakers = (m for m in catalog().values() if m["apiVersion"] == version and "xmlNamespace" in m)

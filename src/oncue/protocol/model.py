@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,7 +12,7 @@ from oncue.protocol import sqs_names
 
 Shape = Mapping[str, Any]  # {"type": ..., "members" | "member" | "key" + "value": references, and traits}
 
-TABLES = files("oncue.protocol") / "models"
+TABLES = Path(__file__).parent / "models"
 NOTHING: Shape = {"type": "structure", "members": {}, "name": "Nothing"}
 
 

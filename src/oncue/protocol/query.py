@@ -1,5 +1,6 @@
 """The query protocol (SNS, IAM, STS, CloudFormation, older SQS clients): form fields in, XML out."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -10,6 +11,7 @@ from oncue.protocol.message import Reply, Request, Route
 from oncue.protocol.model import Operation
 
 FIELDS_MAX = 20_000
+ACTION = re.compile(rb"(?:^|&)Action=")
 CONTENT_TYPE = "text/xml"
 
 
@@ -30,9 +32,21 @@ def fields_of(request: Request) -> dict[str, str]:
     return fields
 
 
+def names_an_action(request: Request) -> bool:
+    """Whether a request speaks the query protocol: it has the field `Action`, in its query or its form."""
+    return bool(
+        ("Action=" in request.query and ACTION.search(request.query.encode()))
+        or (is_form(request) and ACTION.search(request.body))
+    )
+
+
 def is_form(request: Request) -> bool:
-    kind = request.headers.get("content-type", "")
-    return kind.startswith("application/x-www-form-urlencoded") or (not kind and b"Action=" in request.body)
+    """Whether the body is a form; a client that does not say what it sends may send one too."""
+    return not request.headers.get("content-type") or says_form(request)
+
+
+def says_form(request: Request) -> bool:
+    return request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
 
 
 def utf8(body: bytes) -> str:

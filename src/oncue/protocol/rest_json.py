@@ -153,8 +153,8 @@ def body_part(shape: Shape, model: Model) -> Callable[[bytes], dict[str, Any]]:
     if payload := shape.get("payload"):
         member = model.follow(shape["members"][payload])
         if member["type"] in RAW:
-            as_text = member["type"] == "string"
-            return lambda body: {payload: utf8(body) if as_text else body} if body else {}
+            as_text, needed = member["type"] == "string", payload in shape.get("required", ())
+            return lambda body: {payload: utf8(body) if as_text else body} if body or needed else {}
         read_payload = shapes.of(member)
         return lambda body: {payload: read_payload(json_shapes.parse(body))} if body else {}
     in_body = at(shape, model, None)

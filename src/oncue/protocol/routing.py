@@ -24,13 +24,12 @@ def route(request: Request, signing_name: str | None) -> Route:
     if target is not None:
         found = _targets.get(target)
         return found or _by_target(target)
-    if "Action=" in request.query or query.is_form(request):
+    if query.names_an_action(request):
         try:
             form = query.fields_of(request)
         except Malformed as error:
             raise ServiceError("MalformedInput", str(error)) from None
-        if "Action" in form:
-            return _by_action(form, signing_name)
+        return _by_action(form, signing_name)
     return _by_path(request, signing_name)
 
 
@@ -107,6 +106,8 @@ def _by_path(request: Request, signing_name: str | None) -> Route:
         candidates = list(services.values())
     elif signing_name in services:
         candidates = [services[signing_name]]
+    elif signing_name in _query_services().values():
+        raise ServiceError("MissingAction", "The request is missing an action or a required parameter.")
     else:
         raise unknown_service(
             f"no operation for {request.method} {request.path} signed for {signing_name!r}, "

@@ -21,7 +21,7 @@ QUEUE_URL = f"http://localhost/{ACCOUNT}/q"
 
 
 class Function(Service):
-    """Answers with `result`, raises `refusal`, or never answers."""
+    """Answers with `result`, raises `refusal`, or is silent until told to speak."""
 
     name = "lambda"
 
@@ -30,6 +30,8 @@ class Function(Service):
         self.result: dict[str, Any] = {"Payload": b'{"ok":true}'}
         self.refusal: ServiceError | None = None
         self.silent = False
+        self.speak = asyncio.Event()
+        self.finished = asyncio.Event()
 
     async def invoke(
         self, call: Call, *, FunctionName: str, InvocationType: str, Payload: bytes
@@ -38,7 +40,8 @@ class Function(Service):
         assert (call.account, call.region) == (ACCOUNT, REGION)
         self.events.append(json.loads(Payload))
         if self.silent:
-            await asyncio.Event().wait()
+            await self.speak.wait()
+            self.finished.set()
         if self.refusal:
             raise self.refusal
         return self.result
@@ -102,7 +105,9 @@ async def house(store_url: str) -> AsyncIterator[House]:
     steps = migrations.of_package("oncue.services.apigatewayv2", "apigatewayv2")
     store = open_store(store_url, schema_of_the_store() + steps)
     await store.start()
-    yield House(store)
+    house = House(store)
+    yield house
+    await house.apis.stop()
     await store.stop()
 
 

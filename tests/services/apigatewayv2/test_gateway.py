@@ -1,5 +1,6 @@
 """The way of a request through a stage, a route and an integration."""
 
+import asyncio
 import json
 import xml.etree.ElementTree as ElementTree
 from typing import Any
@@ -95,6 +96,22 @@ async def test_a_function_is_late(house: House) -> None:
     api = await house.api("GET /", TimeoutInMillis=50)
     house.function.silent = True
     assert said(await house.ask(api, "/")) == (503, {"message": "Service Unavailable"})
+    assert not house.function.finished.is_set()
+    house.function.speak.set()
+    async with asyncio.timeout(10):
+        await house.function.finished.wait()  # it was not killed, it finishes what it does
+
+
+async def test_no_invocation_outlives_the_service(house: House) -> None:
+    api = await house.api("GET /", TimeoutInMillis=50)
+    house.function.silent = True
+    await house.ask(api, "/")
+    async with asyncio.timeout(10):
+        await house.apis.stop()
+    house.function.speak.set()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not house.function.finished.is_set()
 
 
 async def test_a_body_is_too_long(house: House) -> None:

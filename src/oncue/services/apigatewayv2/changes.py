@@ -14,6 +14,7 @@ NAME_CHARACTERS_MAX = 128
 APIS_MAX = 600  # quota: APIs per account and region
 STAGE_VARIABLES_MAX = 100
 SELECTION = "${request.method} ${request.path}"
+API_KEY_SELECTION = "$request.header.x-api-key"
 
 
 def given(**members: Any) -> dict[str, Any]:
@@ -106,9 +107,11 @@ def check_api(members: dict[str, Any]) -> None:
         raise refusal(f"Invalid CORS configuration: {complaint}")
 
 
-def check_selection(expression: str | None) -> None:
-    if expression not in (None, SELECTION):
+def check_selection(route: str | None, api_key: str | None) -> None:
+    if route not in (None, SELECTION):
         raise refusal(f"RouteSelectionExpression of an HTTP API must be {SELECTION}")
+    if api_key not in (None, API_KEY_SELECTION):
+        raise refusal(f"ApiKeySelectionExpression of an HTTP API must be {API_KEY_SELECTION}")
 
 
 def check_basepath(basepath: str | None) -> None:

@@ -1,6 +1,5 @@
 """The gateway: takes a request to an HTTP API through its stage, route and integration to a reply."""
 
-import asyncio
 import base64
 import logging
 from collections import OrderedDict
@@ -8,15 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
-
-from oncue import arns, clock
-from oncue.errors import ServiceError
+from oncue import clock
 from oncue.services import Call
-from oncue.services.apigatewayv2 import cors, integrations, mapping, payloads, routing, send_message
+from oncue.services.apigatewayv2 import cors, mapping, routing, send_message
+from oncue.services.apigatewayv2.functions import Functions
 from oncue.services.apigatewayv2.payloads import Visit, joined
 from oncue.services.apigatewayv2.tables import unpacked
-from oncue.services.apigatewayv2.web import WebReply, WebRequest
+from oncue.services.apigatewayv2.web import WebReply, WebRequest, said
 
 BODY_BYTES_MAX = 10 * 1024 * 1024  # quota of HTTP APIs, not adjustable
 DEPLOYMENTS_CACHED = 256
@@ -44,14 +41,13 @@ class Place:
     deployed: Deployed
 
 
-def said(status: int, message: str) -> WebReply:
-    body = msgspec.json.encode({"message": message})
-    return WebReply(status, [("content-type", "application/json")], body)
-
-
 class Gateway:
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, str], Deployed] = OrderedDict()
+        self._functions = Functions()
+
+    async def stop(self) -> None:
+        await self._functions.stop()
 
     async def owner(self, call: Call, api_id: str) -> tuple[str, str] | None:
         row = await call.transact(
@@ -106,7 +102,7 @@ class Gateway:
         )
         if integration.get("IntegrationSubtype"):
             return await send_message.perform(call, integration, _sources(visit), request_id)
-        return await _invoke(call, integration, visit)
+        return await self._functions.answer(call, integration, visit)
 
     def _find(self, call: Call, api_id: str, path: str) -> Place | None:
         api = call.tx.one("SELECT * FROM apigatewayv2_apis WHERE id = :id", id=api_id)
@@ -182,39 +178,3 @@ def _sources(visit: Visit) -> mapping.Sources:
         stage_variables=visit.stage_variables,
         body=request.body,
     )
-
-
-async def _invoke(call: Call, integration: dict[str, Any], visit: Visit) -> WebReply:
-    """Ask the function. Its failure is 500 and its lateness 503, with nothing of its own words."""
-    version = integration["PayloadFormatVersion"]
-    event = payloads.event_v2(visit) if version == "2.0" else payloads.event_v1(visit)
-    arn = integrations.function_arn(integration["IntegrationUri"])
-    assert arn is not None, "an integration without a function was stored"
-    place = arns.parse(arn)
-    asker = call.on_behalf(place.account, place.region)
-    try:
-        async with asyncio.timeout(integration["TimeoutInMillis"] / 1000):
-            result = await asker.lambda_.invoke(
-                FunctionName=arn, InvocationType="RequestResponse", Payload=msgspec.json.encode(event)
-            )
-    except TimeoutError:
-        LOG.warning("The integration %s of %s did not answer in time", arn, visit.route_key)
-        return said(503, "Service Unavailable")
-    except ServiceError as refused:
-        LOG.warning("The integration %s of %s refused: %s", arn, visit.route_key, refused)
-        return _refused(refused)
-    if result.get("FunctionError"):
-        return said(500, "Internal Server Error")
-    try:
-        return payloads.reply_of(bytes(result.get("Payload") or b""), version)
-    except payloads.MalformedError as malformed:
-        LOG.warning("The function %s answered %s with what is no reply: %s", arn, visit.route_key, malformed)
-        return said(500, "Internal Server Error")
-
-
-def _refused(refused: ServiceError) -> WebReply:
-    if refused.code == "RequestTooLargeException":
-        return said(413, "Request Entity Too Large")
-    if refused.code == "TooManyRequestsException":
-        return said(503, "Service Unavailable")
-    return said(500, "Internal Server Error")

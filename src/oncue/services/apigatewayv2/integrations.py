@@ -17,7 +17,14 @@ INVOCATION = re.compile(
 FUNCTION = re.compile(r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]+(?::[A-Za-z0-9_$-]+)?")
 SEND_MESSAGE = "SQS-SendMessage"
 REQUIRED = {"QueueUrl", "MessageBody"}
-OPTIONAL = {"DelaySeconds", "MessageAttributes", "MessageDeduplicationId", "MessageGroupId", "Region"}
+OPTIONAL = {
+    "DelaySeconds",
+    "MessageAttributes",
+    "MessageDeduplicationId",
+    "MessageGroupId",
+    "MessageSystemAttributes",
+    "Region",
+}
 
 
 def function_arn(uri: str) -> str | None:

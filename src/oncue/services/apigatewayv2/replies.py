@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from oncue.services import Call
+from oncue.services.apigatewayv2.changes import API_KEY_SELECTION, SELECTION
 from oncue.services.apigatewayv2.tables import refusal, unpacked
 from oncue.store import Row
 
@@ -36,12 +37,12 @@ def api(call: Call, row: Row) -> dict[str, Any]:
     return {
         "ApiId": row["id"],
         "ApiEndpoint": endpoint(call.base_url, row["id"], row["region"]),
-        "ApiKeySelectionExpression": "$request.header.x-api-key",
+        "ApiKeySelectionExpression": API_KEY_SELECTION,
         "CreatedDate": row["created_at"],
         "DisableExecuteApiEndpoint": False,
         "IpAddressType": "ipv4",
         "ProtocolType": "HTTP",
-        "RouteSelectionExpression": "${request.method} ${request.path}",
+        "RouteSelectionExpression": SELECTION,
         "Tags": {},
         **unpacked(row),
     }

@@ -4,23 +4,27 @@ The reply is SQS's XML, as AWS gives it to clients of HTTP APIs (re:Post, "HTTP 
 Mapping").
 """
 
-import base64
-import binascii
+from functools import cache
 from typing import Any
-from xml.sax.saxutils import escape
 
 import msgspec
 
+from oncue import protocol
 from oncue.errors import ServiceError
 from oncue.services import Call
 from oncue.services.apigatewayv2 import mapping
 from oncue.services.apigatewayv2.web import WebReply
 
-NAMESPACE = "http://queue.amazonaws.com/doc/2012-11-05/"
-QUERY_CODES = {  # where the XML protocol has kept older names than the model
-    "QueueDoesNotExist": "AWS.SimpleQueueService.NonExistentQueue",
-    "UnsupportedOperation": "AWS.SimpleQueueService.UnsupportedOperation",
-}
+ASKED = protocol.Request("POST", "/", "Action=SendMessage&Version=2012-11-05", {}, b"")
+IN_JSON = ("MessageAttributes", "MessageSystemAttributes")
+
+
+class Attribute(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """One message attribute as a mapping writes it: SQS's own members, BinaryValue in base64."""
+
+    DataType: str
+    StringValue: str | None = None
+    BinaryValue: bytes | None = None
 
 
 async def perform(call: Call, members: dict[str, Any], sources: mapping.Sources, request_id: str) -> WebReply:
@@ -34,10 +38,16 @@ async def perform(call: Call, members: dict[str, Any], sources: mapping.Sources,
         return WebReply(refused.status, [("content-type", "application/json")], body)
     sender = call.on_behalf(call.account, region)
     try:
-        reply = await sender.transact(lambda inner: dict(inner.sqs.send_message(**parameters)))
+        sent = await sender.transact(lambda inner: dict(inner.sqs.send_message(**parameters)))
+        reply = protocol.encode(_route(), sent, request_id)
     except ServiceError as refused:
-        return WebReply(refused.status, [("content-type", "text/xml")], _refused(refused, request_id))
-    return WebReply(200, [("content-type", "text/xml")], _sent(reply, request_id))
+        reply = protocol.encode_error(_route(), ASKED, refused, request_id)
+    return WebReply(reply.status, [("content-type", reply.headers["content-type"])], reply.body)
+
+
+@cache
+def _route() -> protocol.Route:
+    return protocol.route(ASKED, "sqs")
 
 
 def resolved(parameters: dict[str, str], sources: mapping.Sources) -> dict[str, str]:
@@ -61,51 +71,21 @@ def typed(values: dict[str, str]) -> dict[str, Any]:
         if not values["DelaySeconds"].isdecimal():
             raise _invalid("DelaySeconds", values["DelaySeconds"])
         parameters["DelaySeconds"] = int(values["DelaySeconds"])
-    if "MessageAttributes" in values:
-        parameters["MessageAttributes"] = _attributes(values["MessageAttributes"])
+    for name in IN_JSON:
+        if name in values:
+            parameters[name] = _attributes(name, values[name])
     return parameters
 
 
-def _attributes(text: str) -> dict[str, Any]:
-    """`{"name": {"DataType": "String", "StringValue": "x"}}`; BinaryValue is base64."""
+def _attributes(name: str, text: str) -> dict[str, dict[str, Any]]:
+    """`{"name": {"DataType": "String", "StringValue": "x"}}`."""
     try:
-        found = msgspec.json.decode(text, type=dict[str, dict[str, str]])
-        return {
-            name: {
-                key: base64.b64decode(value, validate=True) if key == "BinaryValue" else value
-                for key, value in attribute.items()
-            }
-            for name, attribute in found.items()
-        }
-    except (msgspec.DecodeError, binascii.Error, ValueError):
-        raise _invalid("MessageAttributes", text) from None
+        found = msgspec.json.decode(text, type=dict[str, Attribute])
+    except msgspec.DecodeError:
+        raise _invalid(name, text) from None
+    given = {key: msgspec.structs.asdict(attribute) for key, attribute in found.items()}
+    return {key: {k: v for k, v in members.items() if v is not None} for key, members in given.items()}
 
 
 def _invalid(name: str, value: str) -> ServiceError:
     return ServiceError("BadRequestException", f"Invalid value for the parameter {name}: {value}")
-
-
-def _sent(reply: dict[str, Any], request_id: str) -> bytes:
-    names = (
-        "MessageId",
-        "MD5OfMessageBody",
-        "MD5OfMessageAttributes",
-        "MD5OfMessageSystemAttributes",
-        "SequenceNumber",
-    )
-    result = "".join(f"<{name}>{escape(str(reply[name]))}</{name}>" for name in names if reply.get(name))
-    return (
-        f'<?xml version="1.0"?><SendMessageResponse xmlns="{NAMESPACE}">'
-        f"<SendMessageResult>{result}</SendMessageResult>"
-        f"<ResponseMetadata><RequestId>{escape(request_id)}</RequestId></ResponseMetadata></SendMessageResponse>"
-    ).encode()
-
-
-def _refused(error: ServiceError, request_id: str) -> bytes:
-    kind = "Receiver" if error.status >= 500 else "Sender"
-    code = QUERY_CODES.get(error.code, error.code)
-    return (
-        f'<?xml version="1.0"?><ErrorResponse xmlns="{NAMESPACE}"><Error><Type>{kind}</Type>'
-        f"<Code>{escape(code)}</Code><Message>{escape(error.message)}</Message><Detail/></Error>"
-        f"<RequestId>{escape(request_id)}</RequestId></ErrorResponse>"
-    ).encode()

@@ -24,6 +24,9 @@ class Apigatewayv2(Service):
     def __init__(self) -> None:
         self._gateway = gateway.Gateway()
 
+    async def stop(self) -> None:
+        await self._gateway.stop()
+
     async def owner(self, call: Call, api_id: str) -> tuple[str, str] | None:
         """(account, region) of an API, whoever asks; None when there is no such API."""
         return await self._gateway.owner(call, api_id)
@@ -40,10 +43,12 @@ class Apigatewayv2(Service):
         *,
         Name: str,
         ProtocolType: str,
+        ApiKeySelectionExpression: str | None = None,
         CorsConfiguration: dict[str, Any] | None = None,
         CredentialsArn: str | None = None,
         Description: str | None = None,
         DisableExecuteApiEndpoint: bool | None = None,
+        IpAddressType: str | None = None,
         RouteKey: str | None = None,
         RouteSelectionExpression: str | None = None,
         Tags: dict[str, str] | None = None,
@@ -52,12 +57,13 @@ class Apigatewayv2(Service):
     ) -> dict[str, Any]:
         if ProtocolType != "HTTP":
             raise refusal(f"Oncue does not support APIs of the protocol type {ProtocolType}; HTTP is there.")
-        changes.check_selection(RouteSelectionExpression)
+        changes.check_selection(RouteSelectionExpression, ApiKeySelectionExpression)
         members = changes.given(
             Name=Name,
             CorsConfiguration=CorsConfiguration,
             Description=Description,
             DisableExecuteApiEndpoint=DisableExecuteApiEndpoint,
+            IpAddressType=IpAddressType,
             Tags=Tags,
             Version=Version,
         )
@@ -83,20 +89,23 @@ class Apigatewayv2(Service):
         call: Call,
         *,
         ApiId: str,
+        ApiKeySelectionExpression: str | None = None,
         CorsConfiguration: dict[str, Any] | None = None,
         Description: str | None = None,
         DisableExecuteApiEndpoint: bool | None = None,
+        IpAddressType: str | None = None,
         Name: str | None = None,
         RouteSelectionExpression: str | None = None,
         Version: str | None = None,
     ) -> dict[str, Any]:
         members = unpacked(tables.locked_api(call, ApiId))
-        changes.check_selection(RouteSelectionExpression)
+        changes.check_selection(RouteSelectionExpression, ApiKeySelectionExpression)
         members |= changes.given(
             Name=Name,
             CorsConfiguration=CorsConfiguration,
             Description=Description,
             DisableExecuteApiEndpoint=DisableExecuteApiEndpoint,
+            IpAddressType=IpAddressType,
             Version=Version,
         )
         changes.check_api(members)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True)
 class WebRequest:
@@ -30,3 +32,9 @@ class WebReply:
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+
+
+def said(status: int, message: str) -> WebReply:
+    """The gateway's own words, in the form that API Gateway gives them."""
+    body = msgspec.json.encode({"message": message})
+    return WebReply(status, [("content-type", "application/json")], body)

@@ -106,14 +106,16 @@ def create(
     rows = [
         _shown(change, physical.get(change.logical_id)) for change in changes if change.action != "unchanged"
     ]
-    id = arns.build("cloudformation", call.region, call.account, f"changeSet/{name}/{clock.new_id()}")
+    arn = arns.build("cloudformation", call.region, call.account, f"changeSet/{name}/{clock.new_id()}")
     call.tx.run(
         """
-        INSERT INTO cloudformation_change_sets (id, stack_id, name, kind, status, reason, execution, target, changes,
+        INSERT INTO cloudformation_change_sets (id, stack_id, name, kind, status, reason, execution,
+            target, changes,
             description, created_at)
-        VALUES (:id, :stack_id, :name, :kind, :status, :reason, :execution, :target, :changes, :description, :now)
+        VALUES (:id, :stack_id, :name, :kind, :status, :reason, :execution, :target, :changes,
+            :description, :now)
         """,
-        id=id,
+        id=arn,
         stack_id=stack.id,
         name=name,
         kind=kind,
@@ -125,7 +127,7 @@ def create(
         description=description,
         now=call.now,
     )
-    return id
+    return arn
 
 
 def find(call: Call, name: str, stack_name: str | None) -> ChangeSet | None:

@@ -145,7 +145,8 @@ def _sub(argument: Any, scope: Scope, path: Path) -> Any:
         raise _fail(
             path,
             "One or more Fn::Sub intrinsic functions don't specify expected arguments. Specify a string as "
-            "first argument, and an optional second argument to specify a mapping of values to replace in the string",
+            "first argument, and an optional second argument to specify a mapping of values to replace in "
+            "the string",
         )
     values = {key: evaluate(item, scope, path) for key, item in own.items()}
     parts: list[Any] = []
@@ -169,7 +170,8 @@ def _join(argument: Any, scope: Scope, path: Path) -> Any:
     if not isinstance(argument, list) or len(argument) != 2 or not isinstance(argument[0], str):
         raise _fail(
             path,
-            "every Fn::Join object requires two parameters, (1) a string delimiter and (2) a list of strings to "
+            "every Fn::Join object requires two parameters, (1) a string delimiter and (2) a list of "
+            "strings to "
             "be joined or a function that returns a list of strings (such as Fn::GetAZs) to be joined.",
         )
     items = evaluate(argument[1], scope, path)

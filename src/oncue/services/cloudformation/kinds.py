@@ -1,6 +1,7 @@
-"""What a resource type is: its properties, what changing them means, and how it is made, changed and deleted."""
+"""What a resource type is: its properties, what changing them means, and how it is made, changed and
+deleted."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -24,7 +25,8 @@ SUFFIX_LENGTH = 12
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """The shape of a property's value, whether it must be there, and whether changing it replaces the resource."""
+    """The shape of a property's value, whether it must be there, and whether changing it replaces the
+    resource."""
 
     shape: Shape
     replaces: bool = False
@@ -33,6 +35,10 @@ class Property:
 
 def props(shape: Shape, names: str, *, replaces: bool = False, required: bool = False) -> dict[str, Property]:
     return {name: Property(shape, replaces, required) for name in names.split()}
+
+
+def shapes(*parts: dict[str, Property]) -> dict[str, Property]:
+    return {name: rule for part in parts for name, rule in part.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +61,12 @@ class Subject:
     before: Properties = field(default_factory=dict)
     physical_id: str = ""
     attributes: dict[str, Any] = field(default_factory=dict)
-    resumed: bool = False  # an earlier attempt may have got as far as making it
 
 
 class Kind:
-    """One resource type. Plain methods run in one transaction with the record of what they did; `async` ones
-    run outside of one, so that they must be able to find what an interrupted attempt of theirs has left."""
+    """One resource type. Each verb is one transaction, the record of what it did included: a crash
+    leaves nothing
+    half made, and there is nothing to find again."""
 
     type: ClassVar[str]
     properties: ClassVar[Mapping[str, Property]]
@@ -69,13 +75,13 @@ class Kind:
     name_length_max: ClassVar[int] = 64
     capability: ClassVar[str | None] = None
 
-    def create(self, call: Call, subject: Subject) -> Made | Awaitable[Made]:
+    def create(self, call: Call, subject: Subject) -> Made:
         raise TypeError(f"{self.type} cannot be created")
 
-    def update(self, call: Call, subject: Subject) -> Made | Awaitable[Made]:
+    def update(self, call: Call, subject: Subject) -> Made:
         raise TypeError(f"{self.type} has only properties that replace it")
 
-    def delete(self, call: Call, subject: Subject) -> None | Awaitable[None]:
+    def delete(self, call: Call, subject: Subject) -> None:
         """Deletes it; that it is gone already is not an error."""
 
     def name(self, stack_name: str, logical_id: str, properties: Properties) -> str:
@@ -97,20 +103,23 @@ class Kind:
         for name, rule in self.properties.items():
             if rule.required and name not in properties:
                 raise TemplateError(
-                    f"Resource {logical_id} ({self.type}): Properties validation failed: #: required key [{name}] "
+                    f"Resource {logical_id} ({self.type}): Properties validation failed: #: required key "
+                    f"[{name}] "
                     "not found",
                     where,
                 )
 
     def shaped(self, logical_id: str, properties: Properties) -> Properties:
-        """The resolved properties with scalars brought to their shapes ("30" is 30 where a number belongs)."""
+        """The resolved properties with scalars brought to their shapes ("30" is 30 where a number
+        belongs)."""
         result = {}
         for name, value in properties.items():
             shape = self.properties[name].shape
             fitted = fit(value, shape)
             if fitted is None:
                 raise TemplateError(
-                    f"Properties validation failed for resource {logical_id} with message: #/{name}: expected type: "
+                    f"Properties validation failed for resource {logical_id} with message: #/{name}: "
+                    "expected type: "
                     f"{SHAPE_NAMES[shape]}, found: {SHAPE_NAMES[shape_of(value)]}",
                     ("Resources", logical_id, "Properties", name),
                 )

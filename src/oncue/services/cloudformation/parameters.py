@@ -13,7 +13,8 @@ HIDDEN = "****"
 
 
 def resolve(template: Template, given: Mapping[str, str]) -> dict[str, str]:
-    """Each declared parameter's text. TemplateError in AWS's words for missing, unknown and forbidden values."""
+    """Each declared parameter's text. TemplateError in AWS's words for missing, unknown and forbidden
+    values."""
     unknown = sorted(set(given) - set(template.parameters))
     if unknown:
         raise TemplateError(f"Parameters: [{', '.join(unknown)}] do not exist in the template")

@@ -1,4 +1,5 @@
-"""Decides what a deployment does: order of resources by their references, and create, update, replace or delete."""
+"""Decides what a deployment does: order of resources by their references, and create, update, replace or
+delete."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -85,7 +86,8 @@ def check(template: Template, kinds: Kinds) -> None:
         named = ", ".join(f"{r.logical_id} ({r.type})" for r in template.resources.values() if r.type in lost)
         first = next(r for r in template.resources.values() if r.type in lost)
         raise TemplateError(
-            f"Template format error: Unrecognized resource types: [{', '.join(lost)}]. Oncue does not offer the type "
+            f"Template format error: Unrecognized resource types: [{', '.join(lost)}]. Oncue does not "
+            "offer the type "
             f"of {named}.",
             (*first.path, "Type"),
         )
@@ -153,7 +155,8 @@ def symbolic_existing(template: Template, scope: Scope) -> dict[str, Existing]:
 def plan(template: Template, scope: Scope, existing: Mapping[str, Existing], kinds: Kinds) -> list[Change]:
     """The changes in the order in which they are made; deletions come last, in reverse.
 
-    `scope.lookup` must answer Unknown for a resource that is made or replaced by this very plan: a property that
+    `scope.lookup` must answer Unknown for a resource that is made or replaced by this very plan: a
+    property that
     holds such a value differs from whatever is there.
     """
     wanted = chosen(template, scope)

@@ -72,7 +72,8 @@ class Stack:
 
 @dataclass(slots=True)
 class Held:
-    """A resource that a stack holds. `wanted` are the properties of the step that is going on, `previous` what
+    """A resource that a stack holds. `wanted` are the properties of the step that is going on,
+    `previous` what
     was there before this operation touched it."""
 
     stack_id: str
@@ -161,7 +162,8 @@ def unknown(name: str) -> ServiceError:
 
 
 def find(call: Call, name: str, *, lock: bool = False, deleted: bool = True) -> Stack | None:
-    """A stack by its name (while it lives) or by its id (also after its deletion, unless `deleted` is False)."""
+    """A stack by its name (while it lives) or by its id (also after its deletion, unless `deleted` is
+    False)."""
     tail = " FOR UPDATE" if lock else ""
     if name.startswith("arn:"):
         row = call.tx.one(
@@ -173,7 +175,8 @@ def find(call: Call, name: str, *, lock: bool = False, deleted: bool = True) -> 
         )
     else:
         row = call.tx.one(
-            "SELECT * FROM cloudformation_stacks WHERE account = :account AND region = :region AND name = :name "
+            "SELECT * FROM cloudformation_stacks WHERE account = :account AND region = :region AND name = "
+            ":name "
             "AND live = 1" + tail,
             account=call.account,
             region=call.region,
@@ -196,7 +199,8 @@ def save_stack(call: Call, stack: Stack) -> None:
         """
         INSERT INTO cloudformation_stacks (id, account, region, name, live, status, reason, target, previous,
             settings, outputs, operation, cancelled, created_at, updated_at, deleted_at)
-        VALUES (:id, :account, :region, :name, :live, :status, :reason, :target, :previous, :settings, :outputs,
+        VALUES (:id, :account, :region, :name, :live, :status, :reason, :target, :previous, :settings,
+            :outputs,
             :operation, :cancelled, :created_at, :updated_at, :deleted_at)
         ON CONFLICT (id) DO UPDATE SET live = :live, status = :status, reason = :reason, target = :target,
             previous = :previous, settings = :settings, outputs = :outputs, operation = :operation,
@@ -255,11 +259,14 @@ def save_resource(call: Call, held: Held) -> None:
     held.changed_at = call.now
     call.tx.run(
         """
-        INSERT INTO cloudformation_resources (stack_id, logical_id, type, name, physical_id, properties, attributes,
+        INSERT INTO cloudformation_resources (stack_id, logical_id, type, name, physical_id, properties,
+            attributes,
             wanted, previous, needs, policies, status, reason, operation, how, position, changed_at)
-        VALUES (:stack_id, :logical_id, :type, :name, :physical_id, :properties, :attributes, :wanted, :previous,
+        VALUES (:stack_id, :logical_id, :type, :name, :physical_id, :properties, :attributes, :wanted,
+            :previous,
             :needs, :policies, :status, :reason, :operation, :how, :position, :changed_at)
-        ON CONFLICT (stack_id, logical_id) DO UPDATE SET type = :type, name = :name, physical_id = :physical_id,
+        ON CONFLICT (stack_id, logical_id) DO UPDATE SET type = :type, name = :name, physical_id =
+            :physical_id,
             properties = :properties, attributes = :attributes, wanted = :wanted, previous = :previous,
             needs = :needs, policies = :policies, status = :status, reason = :reason, operation = :operation,
             how = :how, position = :position, changed_at = :changed_at
@@ -311,7 +318,8 @@ def leave(call: Call, held: Held, physical: dict[str, Any]) -> None:
     """Keep a replaced physical resource for the clean-up."""
     call.tx.run(
         """
-        INSERT INTO cloudformation_leftovers (stack_id, logical_id, type, physical_id, properties, attributes, operation)
+        INSERT INTO cloudformation_leftovers (stack_id, logical_id, type, physical_id, properties,
+            attributes, operation)
         VALUES (:stack_id, :logical_id, :type, :physical_id, :properties, :attributes, '')
         """,
         stack_id=held.stack_id,
@@ -326,7 +334,8 @@ def leave(call: Call, held: Held, physical: dict[str, Any]) -> None:
 def leave_not(call: Call, stack_id: str, physical: dict[str, Any]) -> None:
     """What an update had replaced is wanted again."""
     call.tx.run(
-        "DELETE FROM cloudformation_leftovers WHERE stack_id = :id AND type = :type AND physical_id = :physical_id",
+        "DELETE FROM cloudformation_leftovers WHERE stack_id = :id AND type = :type AND physical_id = "
+        ":physical_id",
         id=stack_id,
         type=physical["type"],
         physical_id=physical["physical_id"],
@@ -375,9 +384,11 @@ def event(
     logical = held.logical_id if held else stack.name
     call.tx.run(
         """
-        INSERT INTO cloudformation_events (event_id, stack_id, stack_name, logical_id, physical_id, type, status,
+        INSERT INTO cloudformation_events (event_id, stack_id, stack_name, logical_id, physical_id, type,
+            status,
             reason, properties, token, at)
-        VALUES (:event_id, :stack_id, :stack_name, :logical_id, :physical_id, :type, :status, :reason, :properties,
+        VALUES (:event_id, :stack_id, :stack_name, :logical_id, :physical_id, :type, :status, :reason,
+            :properties,
             :token, :at)
         """,
         event_id=f"{logical}-{status}-{clock.new_id()}" if held else clock.new_id(),

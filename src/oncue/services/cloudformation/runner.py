@@ -11,14 +11,13 @@ from oncue.errors import ServiceError
 from oncue.services import Call, refuse_undeclared
 from oncue.services.cloudformation import records, steps
 from oncue.services.cloudformation.documents import TemplateError
-from oncue.services.cloudformation.kinds import Made
 from oncue.services.cloudformation.records import Stack
 from oncue.services.cloudformation.resources import KINDS
 from oncue.store import Transaction, backlog
 
 LANE = "cloudformation/operations"
 CLAIM_S = 15.0  # how long after a crash an operation goes on
-HEARTBEAT_S = 5.0
+RETRY_S = 5.0
 IDLE_S = 30.0
 OPERATIONS_AT_ONCE_MAX = 4
 ATTEMPTS_MAX = 5
@@ -73,7 +72,7 @@ class _Checked:
         if method is None:
             text = f"Oncue does not offer the operation {operation} of {self._service.name}."
             raise ServiceError("InvalidAction", text)
-        assert not inspect.iscoroutinefunction(method), f"{operation} waits: its kind must be async"
+        assert not inspect.iscoroutinefunction(method), f"{operation} waits, and cannot be part of a step"
 
         def perform(**parameters: Any) -> Any:
             refuse_undeclared(method, parameters)
@@ -122,8 +121,8 @@ class Runner:
                         await asyncio.wait(self._carrying, return_when=asyncio.FIRST_COMPLETED)
                         continue
                 except Exception:
-                    log.exception("stack operations could not be claimed; tried again in %g s", HEARTBEAT_S)
-                    wait_s = HEARTBEAT_S
+                    log.exception("stack operations could not be claimed; tried again in %g s", RETRY_S)
+                    wait_s = RETRY_S
                 if wait_s:
                     await bell.wait(wait_s)
 
@@ -167,8 +166,7 @@ class Runner:
             raise Lost
 
     async def _perform(self, call: Call, item: backlog.Item, ticket: Ticket, work: steps.Work) -> None:
-        kind = KINDS[work.type]
-        method = getattr(kind, work.verb)
+        method = getattr(KINDS[work.type], work.verb)
 
         def inside(inner: Call) -> None:
             stack = self._stack(inner, item, ticket)
@@ -177,37 +175,16 @@ class Runner:
             steps.succeeded(inner, stack, work, made)
 
         try:
-            if not steps.outside(work.type, work.verb):
-                await call.transact(inside)
-                return
-            made = await self._await(call, item, method(call, work.subject))
-        except ServiceError as error:
-            await self._record_failure(call, item, ticket, work, reason_of(error))
-            return
+            await call.transact(inside)
         except Lost:
             raise
+        except ServiceError as error:
+            await self._record_failure(call, item, ticket, work, reason_of(error))
         except Exception as error:
             log.exception("%s of %s failed", work.verb, work.subject.logical_id)
             if item.attempts < ATTEMPTS_MAX:
                 raise
             await self._record_failure(call, item, ticket, work, f"Internal Failure ({type(error).__name__})")
-            return
-        await call.transact(
-            lambda inner: steps.succeeded(inner, self._stack(inner, item, ticket), work, made)
-        )
-
-    async def _await(self, call: Call, item: backlog.Item, doing: Any) -> Made | None:
-        """What a waiting verb answers; its claim is held for as long as it takes."""
-        task = asyncio.ensure_future(doing)
-        try:
-            while True:
-                done, _ = await asyncio.wait({task}, timeout=min(HEARTBEAT_S, self.claim_s / 3))
-                if done:
-                    made: Made | None = task.result()
-                    return made
-                await call.transact(lambda inner: self._hold(inner.tx, item, inner.now))
-        finally:
-            task.cancel()
 
     async def _record_failure(
         self, call: Call, item: backlog.Item, ticket: Ticket, work: steps.Work, reason: str

@@ -34,7 +34,8 @@ def refuse(message: str) -> ServiceError:
 
 
 class Cloudformation(Service):
-    """Stacks of templates. An operation answers when it is written down; DescribeStackEvents tells how it goes."""
+    """Stacks of templates. An operation answers when it is written down; DescribeStackEvents tells how
+    it goes."""
 
     name = "cloudformation"
     refusal = "ValidationError"
@@ -47,8 +48,6 @@ class Cloudformation(Service):
 
     async def stop(self) -> None:
         await self._runner.stop()
-
-    # -- making, changing, deleting ---------------------------------------------------------------------------
 
     async def create_stack(
         self,
@@ -69,7 +68,8 @@ class Cloudformation(Service):
     ) -> dict[str, Any]:
         if not STACK_NAME.fullmatch(StackName):
             raise refuse(
-                f"1 validation error detected: Value '{StackName}' at 'stackName' failed to satisfy constraint: "
+                f"1 validation error detected: Value '{StackName}' at 'stackName' failed to satisfy "
+                "constraint: "
                 "Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*"
             )
         if DisableRollback is not None and OnFailure is not None:
@@ -93,7 +93,8 @@ class Cloudformation(Service):
                 raise ServiceError("AlreadyExistsException", f"Stack [{StackName}] already exists")
             if there is not None:
                 raise refuse(
-                    f"Stack:{there.id} is in REVIEW_IN_PROGRESS state and can not be created: delete it or execute "
+                    f"Stack:{there.id} is in REVIEW_IN_PROGRESS state and can not be created: delete it "
+                    "or execute "
                     "its change set."
                 )
             stack = new_stack(inner, StackName, target, settings)
@@ -155,7 +156,8 @@ class Cloudformation(Service):
             raise refuse(f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled")
         if RetainResources and stack.status != "DELETE_FAILED":
             raise refuse(
-                f"Invalid operation on stack [{stack.id}]. Specify RetainResources only for stacks in DELETE_FAILED "
+                f"Invalid operation on stack [{stack.id}]. Specify RetainResources only for stacks in "
+                "DELETE_FAILED "
                 "state."
             )
         if stack.status.endswith("_IN_PROGRESS") and stack.status not in CREATING:
@@ -168,8 +170,6 @@ class Cloudformation(Service):
             records.enter(call, stack, "DELETE_COMPLETE", "User Initiated")
             return
         begin(call, stack, "DELETE_IN_PROGRESS")
-
-    # -- looking ----------------------------------------------------------------------------------------------
 
     @reads_only
     def describe_stacks(
@@ -275,8 +275,6 @@ class Cloudformation(Service):
             stack = await call.transact(lambda inner: demand(inner, StackName), reads_only=True)
             return views.template_summary(stack.target.parsed())
         return views.template_summary((await read_template(call, TemplateBody, TemplateURL))[1])
-
-    # -- change sets ------------------------------------------------------------------------------------------
 
     async def create_change_set(
         self,
@@ -467,7 +465,8 @@ def check_resources(template: Template) -> None:
 
 
 async def read_template(call: Call, body: str | None, url: str | None) -> tuple[str, Template]:
-    """The template's text and parts, from the request or from our own artifacts. Parsed beside the event loop."""
+    """The template's text and parts, from the request or from our own artifacts. Parsed beside the event
+    loop."""
     if (body is None) == (url is None):
         raise refuse("Either Template URL or Template Body must be specified.")
     if url is not None:
@@ -475,7 +474,8 @@ async def read_template(call: Call, body: str | None, url: str | None) -> tuple[
     assert body is not None, "one of the two is there"
     if len(body.encode()) > TEMPLATE_BYTES_MAX:
         raise refuse(
-            "1 validation error detected: Value at 'templateBody' failed to satisfy constraint: Member must have "
+            "1 validation error detected: Value at 'templateBody' failed to satisfy constraint: Member "
+            "must have "
             f"length less than or equal to {TEMPLATE_BYTES_MAX}"
         )
     try:
@@ -515,7 +515,8 @@ async def read_target(
     text, template = await read_template(call, body, url)
     if template.transforms:
         raise refuse(
-            f"Oncue does not run the transform {', '.join(template.transforms)} on the server. `oncue deploy` runs it "
+            f"Oncue does not run the transform {', '.join(template.transforms)} on the server. `oncue "
+            "deploy` runs it "
             "before it sends the template."
         )
     needed = plan.capabilities(template, KINDS)

@@ -1,6 +1,5 @@
 """Decides, inside one transaction, what a stack operation does next; everything it knows is in the rows."""
 
-import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +51,8 @@ def lookup_in(rows: dict[str, Held], scope_template: Template) -> Any:
         row = rows.get(name)
         if row is None or not row.there or not row.physical_id:
             raise TemplateError(
-                f"Template format error: Unresolved resource dependencies [{name}] in the Resources block of the "
+                f"Template format error: Unresolved resource dependencies [{name}] in the Resources block "
+                "of the "
                 "template"
             )
         if attribute is None:
@@ -106,10 +106,10 @@ def _forward(call: Call, stack: Stack) -> Turn:
 
 def _resume(stack: Stack, row: Held) -> Work:
     verb = "update" if row.how == "update" else "create"
-    return Work(verb, row.type, subject_of(stack, row, resumed=True))
+    return Work(verb, row.type, subject_of(stack, row))
 
 
-def subject_of(stack: Stack, row: Held, *, resumed: bool = False) -> Subject:
+def subject_of(stack: Stack, row: Held) -> Subject:
     replaced = row.how == "replace"
     return Subject(
         logical_id=row.logical_id,
@@ -120,7 +120,6 @@ def subject_of(stack: Stack, row: Held, *, resumed: bool = False) -> Subject:
         before={} if replaced else row.properties,
         physical_id=row.physical_id,
         attributes={} if replaced else row.attributes,
-        resumed=resumed,
     )
 
 
@@ -349,20 +348,14 @@ def _undo(call: Call, stack: Stack) -> Turn:
             records.leave(call, row, records.physical_of(row))
         _restore(call, stack, row, previous)
         return AGAIN
-    if row.status == "UPDATE_FAILED" and not outside(row.type, "update"):
+    if row.status == "UPDATE_FAILED":
         _restore(call, stack, row, previous)  # its one transaction was not committed: nothing to change back
         return AGAIN
     if row.status != "UPDATE_IN_PROGRESS":
-        row.properties = row.wanted  # a failed attempt may have got part of the way
         row.status, row.wanted = "UPDATE_IN_PROGRESS", previous["properties"]
         records.save_resource(call, row)
         records.event(call, stack, row.status, held=row)
-    return Turn(Work("update", row.type, subject_of(stack, row, resumed=True)))
-
-
-def outside(type: str, verb: str) -> bool:
-    """Whether a verb of a kind is not one transaction."""
-    return inspect.iscoroutinefunction(getattr(KINDS[type], verb))
+    return Turn(Work("update", row.type, subject_of(stack, row)))
 
 
 def _put_back(row: Held, previous: dict[str, Any]) -> None:

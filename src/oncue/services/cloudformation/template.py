@@ -214,7 +214,8 @@ def _output(key: str, value: Any) -> dict[str, Any]:
 
 
 def references(value: Any) -> Iterator[tuple[str, str | None]]:
-    """Every (name, attribute) that a value refers to by Ref, Fn::GetAtt or Fn::Sub; attribute None for Ref."""
+    """Every (name, attribute) that a value refers to by Ref, Fn::GetAtt or Fn::Sub; attribute None for
+    Ref."""
     if isinstance(value, list):
         for item in value:
             yield from references(item)
@@ -279,7 +280,8 @@ def _check_names(template: Template) -> None:
     if missing:
         listed = ", ".join(sorted(missing))
         raise TemplateError(
-            f"Template format error: Unresolved resource dependencies [{listed}] in the Resources block of the "
+            f"Template format error: Unresolved resource dependencies [{listed}] in the Resources block "
+            "of the "
             "template",
             where,
         )
@@ -288,7 +290,8 @@ def _check_names(template: Template) -> None:
         if lost:
             listed = ", ".join(lost)
             raise TemplateError(
-                f"Template format error: Unresolved resource dependencies [{listed}] in the Outputs block of the "
+                f"Template format error: Unresolved resource dependencies [{listed}] in the Outputs block "
+                "of the "
                 "template",
                 ("Outputs", key),
             )
@@ -319,7 +322,8 @@ def _check_conditions(template: Template) -> None:
     for name, path in uses:
         if name not in template.conditions:
             raise TemplateError(
-                f"Template format error: Unresolved condition dependency {name} in the {path[0]} block of the "
+                f"Template format error: Unresolved condition dependency {name} in the {path[0]} block of "
+                "the "
                 "template",
                 path,
             )

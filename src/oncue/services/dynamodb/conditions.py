@@ -109,7 +109,6 @@ class ConditionReader(Reader):
         """Carry out what binds at least as tightly as `binding`, back to the last open parenthesis."""
         while self.pending and self.pending[-1][0] != "(" and BINDING[self.pending[-1][0]] >= binding:
             operator, _ = self.pending.pop()
-            self.operators += 1
             count = 1 if operator == "NOT" else 2
             right = self.check_condition()
             parts: tuple[Condition, ...] = (right,)
@@ -189,7 +188,6 @@ class ConditionReader(Reader):
     def check_comparison(
         self, operator: str, first: Operand, others: tuple[Operand, ...], *, ordered: bool
     ) -> None:
-        self.operators += 1
         for operand in (first, *others) if ordered else ():
             if isinstance(operand, Literal) and values.kind_of(operand.value) not in values.ORDERED:
                 self.refuse_kind(operator, operand.value)

@@ -13,7 +13,7 @@ from oncue.services.dynamodb.reserved import RESERVED
 from oncue.services.dynamodb.values import Value
 
 EXPRESSION_BYTES_MAX = 4096
-OPERATORS_MAX = 300
+OPERATORS_MAX = 300  # of an update expression
 NESTING_MAX = 100  # of functions and parentheses around operands
 INDEX_MAX = 2**31 - 1
 
@@ -118,7 +118,7 @@ class Reader:
         """The end must have been reached; then the gravest problem, and of equals the first, is refused."""
         if self.peek().kind != "end":
             self.syntax_error()
-        if self.operators > OPERATORS_MAX:
+        if self.operators > OPERATORS_MAX and self.functions is IN_UPDATES:
             self.refuse(
                 "The expression contains too many operators; "
                 f"operator count: {self.operators}, maximum: {OPERATORS_MAX}"

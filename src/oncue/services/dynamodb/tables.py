@@ -177,7 +177,7 @@ def describe(call: Call, row: Row, *, status: str = "ACTIVE") -> dict[str, Any]:
     arn = arn_of(call, row["name"])
     counted = call.tx.one(
         "SELECT COUNT(*) AS items, COALESCE(SUM(size), 0) AS bytes FROM "
-        "(SELECT size FROM dynamodb_items WHERE table_id = :id LIMIT :most) AS some",
+        "(SELECT size FROM dynamodb_items WHERE table_id = :id LIMIT :most) AS found",
         id=row["id"],
         most=COUNTED_MAX,
     )
@@ -219,8 +219,8 @@ def _describe_index(
     call: Call, table_id: int, arn: str, index: dict[str, Any], status: str | None
 ) -> dict[str, Any]:
     counted = call.tx.one(
-        "SELECT COUNT(*) AS items FROM (SELECT 1 AS one FROM dynamodb_index_entries "
-        "WHERE table_id = :id AND index_name = :name LIMIT :most) AS some",
+        "SELECT COUNT(*) AS items FROM (SELECT 1 AS number FROM dynamodb_index_entries "
+        "WHERE table_id = :id AND index_name = :name LIMIT :most) AS found",
         id=table_id,
         name=index["IndexName"],
         most=COUNTED_MAX,

@@ -44,10 +44,6 @@ class Update:
     wanted: paths.Tree
 
     @property
-    def paths(self) -> list[Path]:
-        return [*(p for p, _ in self.sets), *self.removes, *(p for p, _ in (*self.adds, *self.deletes))]
-
-    @property
     def creates(self) -> bool:
         """Whether it makes an item where there was none: only taking away makes nothing."""
         return bool(self.sets or self.adds) or not (self.removes or self.deletes)
@@ -63,6 +59,7 @@ def parse(text: str, placeholders: Placeholders) -> Update:
 class UpdateReader(Reader):
     def update(self) -> Update:
         sets: list[tuple[Path, Operand | Sum]] = []
+        written: list[Path] = []
         removes: list[Path] = []
         others: dict[str, list[tuple[Path, Value]]] = {"ADD": [], "DELETE": []}
         read = set[str]()
@@ -75,18 +72,20 @@ class UpdateReader(Reader):
             read.add(section)
             self.take()
             while True:
-                self.operators += 1
                 if section == "SET":
                     sets.append(self.assignment())
+                    written.append(sets[-1][0])
                 elif section == "REMOVE":
                     removes.append(self.path())
+                    written.append(removes[-1])
                 else:
                     others[section].append(self.addition(section))
+                    written.append(others[section][-1][0])
                 if not self.accept(","):
                     break
         update = Update(tuple(sets), tuple(removes), tuple(others["ADD"]), tuple(others["DELETE"]), wanted={})
         try:
-            update.wanted.update(paths.tree(update.paths))
+            update.wanted.update(paths.tree(written))
         except ValueError as error:
             self.problem(PATHS, str(error))
         self.settle()
@@ -148,9 +147,9 @@ class UpdateReader(Reader):
 
 
 def refuse_keys(update: Update, key_names: tuple[str, ...]) -> None:
-    for path in update.paths:
-        if path[0] in key_names:
-            raise bad_parameters(f"Cannot update attribute {path[0]}. This attribute is part of the key")
+    for name in update.wanted:
+        if name in key_names:
+            raise bad_parameters(f"Cannot update attribute {name}. This attribute is part of the key")
 
 
 def apply(update: Update, item: Item) -> Item:

@@ -2,11 +2,11 @@
 
 import io
 import zipfile
-from typing import Any
+from typing import Any, ClassVar
 
 from oncue.errors import ServiceError
 from oncue.services import Call
-from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props
+from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props, shapes
 from oncue.services.cloudformation.resources.queues import tags_of
 
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
@@ -15,7 +15,8 @@ NUMBERS = frozenset({"MaximumConcurrency", "Size"})
 
 
 def inline_code(source: str, runtime: str) -> bytes:
-    """Source text as a deployment package: index.py, or index.js for Node. The same text gives the same bytes."""
+    """Source text as a deployment package: index.py, or index.js for Node. The same text gives the same
+    bytes."""
     buffer = io.BytesIO()
     name = "index.js" if runtime.startswith("nodejs") else "index.py"
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -32,11 +33,6 @@ def code_of(properties: Properties) -> dict[str, Any]:
     return code
 
 
-async def perform(call: Call, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
-    """One operation of another service, with a transaction of its own."""
-    return await call.perform(getattr(call.services[service], operation), parameters)
-
-
 def with_numbers(value: Any) -> Any:
     if isinstance(value, dict):
         return {
@@ -49,24 +45,25 @@ def with_numbers(value: Any) -> Any:
 
 
 class Function(Kind):
-    """Ref: the function's name. GetAtt: Arn. Its code is unpacked, so that making it is not one transaction."""
+    """Ref: the function's name. GetAtt: Arn. Its code is unpacked, so that making it is not one
+    transaction."""
 
     type = "AWS::Lambda::Function"
     name_property = "FunctionName"
     attributes = frozenset({"Arn"})
-    properties = {
-        **props("text", "FunctionName PackageType", replaces=True),
-        **props("map", "Code", required=True),
-        **props("text", "Role", required=True),
-        **props("text", "Handler Runtime Description KmsKeyArn"),
-        **props("integer", "Timeout MemorySize ReservedConcurrentExecutions"),
-        **props(
+    properties = shapes(
+        props("text", "FunctionName PackageType", replaces=True),
+        props("map", "Code", required=True),
+        props("text", "Role", required=True),
+        props("text", "Handler Runtime Description KmsKeyArn"),
+        props("integer", "Timeout MemorySize ReservedConcurrentExecutions"),
+        props(
             "map",
             "Environment DeadLetterConfig EphemeralStorage TracingConfig VpcConfig LoggingConfig SnapStart",
         ),
-        **props("list", "Architectures Layers Tags"),
-    }
-    settings = [
+        props("list", "Architectures Layers Tags"),
+    )
+    settings = (
         "Role",
         "Handler",
         "Runtime",
@@ -82,8 +79,8 @@ class Function(Kind):
         "LoggingConfig",
         "SnapStart",
         "Layers",
-    ]
-    defaults: dict[str, Any] = {
+    )
+    defaults: ClassVar[dict[str, Any]] = {
         "Description": "",
         "Timeout": 3,
         "MemorySize": 128,
@@ -91,68 +88,61 @@ class Function(Kind):
         "DeadLetterConfig": {"TargetArn": ""},
         "TracingConfig": {"Mode": "PassThrough"},
         "Layers": [],
+        "Role": "",
+        "Handler": "",
+        "Runtime": "",
+        "KmsKeyArn": "",
+        "EphemeralStorage": {"Size": 512},
+        "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []},
+        "LoggingConfig": {"LogFormat": "Text"},
+        "SnapStart": {"ApplyOn": "None"},
     }
 
-    async def create(self, call: Call, subject: Subject) -> Made:
+    def create(self, call: Call, subject: Subject) -> Made:
         given = with_numbers(subject.properties)
-        wanted = {key: given[key] for key in (*self.settings, "PackageType", "Architectures") if key in given}
         tags = tags_of(given)
-        try:
-            answer = await perform(
-                call,
-                "lambda",
-                "create_function",
-                FunctionName=subject.name,
-                Code=code_of(given),
-                **wanted,
-                **({"Tags": tags} if tags else {}),
-            )
-        except ServiceError as error:
-            if error.code != "ResourceConflictException" or not subject.resumed:
-                raise
-            answer = await perform(call, "lambda", "get_function_configuration", FunctionName=subject.name)
-        await self.reserve(call, subject.name, {}, given)
+        answer = call.lambda_.create_function(
+            FunctionName=subject.name,
+            Code=code_of(given),
+            **self.wanted(given, (*self.settings, "PackageType", "Architectures")),
+            **({"Tags": tags} if tags else {}),
+        )
+        self.reserve(call, subject.name, {}, given)
         return Made(subject.name, {"Arn": answer["FunctionArn"]})
 
-    async def reserve(self, call: Call, name: str, before: Properties, after: Properties) -> None:
+    def wanted(self, given: Properties, names: tuple[str, ...]) -> dict[str, Any]:
+        """The settings in the API's spelling."""
+        return {"KMSKeyArn" if key == "KmsKeyArn" else key: given[key] for key in names if key in given}
+
+    def reserve(self, call: Call, name: str, before: Properties, after: Properties) -> None:
         had, wants = (side.get("ReservedConcurrentExecutions") for side in (before, after))
         if wants is not None and wants != had:
-            await perform(
-                call,
-                "lambda",
-                "put_function_concurrency",
-                FunctionName=name,
-                ReservedConcurrentExecutions=wants,
-            )
+            call.lambda_.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=wants)
         elif had is not None and wants is None:
-            await perform(call, "lambda", "delete_function_concurrency", FunctionName=name)
+            call.lambda_.delete_function_concurrency(FunctionName=name)
 
-    async def update(self, call: Call, subject: Subject) -> Made:
+    def update(self, call: Call, subject: Subject) -> Made:
         name = subject.physical_id
         before, after = with_numbers(subject.before), with_numbers(subject.properties)
-        if (before["Code"], before.get("Architectures")) != (after["Code"], after.get("Architectures")):
+        if any(before.get(key) != after.get(key) for key in ("Code", "Architectures")):
             kept = {"Architectures": after["Architectures"]} if "Architectures" in after else {}
-            await perform(call, "lambda", "update_function_code", FunctionName=name, **code_of(after), **kept)
+            call.lambda_.update_function_code(FunctionName=name, **code_of(after), **kept)
         changed = {key: after[key] for key in self.settings if key in after and before.get(key) != after[key]}
-        for key in self.settings:
-            if key in before and key not in after:
-                changed[key] = self.defaults.get(key, {})
+        changed |= {key: self.defaults[key] for key in self.settings if key in before and key not in after}
         if changed:
-            await perform(call, "lambda", "update_function_configuration", FunctionName=name, **changed)
-        await self.reserve(call, name, before, after)
-        had, wants = tags_of(before), tags_of(after)
-        arn = subject.attributes["Arn"]
+            settings = self.wanted(changed, self.settings)
+            call.lambda_.update_function_configuration(FunctionName=name, **settings)
+        self.reserve(call, name, before, after)
+        had, wants, arn = tags_of(before), tags_of(after), subject.attributes["Arn"]
         if had.keys() - wants.keys():
-            await perform(
-                call, "lambda", "untag_resource", Resource=arn, TagKeys=sorted(had.keys() - wants.keys())
-            )
+            call.lambda_.untag_resource(Resource=arn, TagKeys=sorted(had.keys() - wants.keys()))
         if wants and wants != had:
-            await perform(call, "lambda", "tag_resource", Resource=arn, Tags=wants)
+            call.lambda_.tag_resource(Resource=arn, Tags=wants)
         return Made(name, subject.attributes)
 
-    async def delete(self, call: Call, subject: Subject) -> None:
+    def delete(self, call: Call, subject: Subject) -> None:
         try:
-            await perform(call, "lambda", "delete_function", FunctionName=subject.physical_id)
+            call.lambda_.delete_function(FunctionName=subject.physical_id)
         except ServiceError as error:
             if not gone(error.code):
                 raise
@@ -164,15 +154,15 @@ class Permission(Kind):
     type = "AWS::Lambda::Permission"
     name_length_max = 100
     attributes = frozenset({"Id"})
-    properties = {
-        **props("text", "FunctionName Action Principal", required=True, replaces=True),
-        **props(
+    properties = shapes(
+        props("text", "FunctionName Action Principal", required=True, replaces=True),
+        props(
             "text",
             "SourceArn SourceAccount EventSourceToken FunctionUrlAuthType PrincipalOrgID",
             replaces=True,
         ),
-        **props("boolean", "InvokedViaFunctionUrl", replaces=True),
-    }
+        props("boolean", "InvokedViaFunctionUrl", replaces=True),
+    )
 
     def create(self, call: Call, subject: Subject) -> Made:
         call.lambda_.add_permission(StatementId=subject.name, **subject.properties)
@@ -193,20 +183,20 @@ class EventSourceMapping(Kind):
 
     type = "AWS::Lambda::EventSourceMapping"
     attributes = frozenset({"Id", "EventSourceMappingArn"})
-    properties = {
-        **props("text", "FunctionName", required=True),
-        **props("text", "EventSourceArn StartingPosition", replaces=True),
-        **props("boolean", "Enabled BisectBatchOnFunctionError"),
-        **props(
+    properties = shapes(
+        props("text", "FunctionName", required=True),
+        props("text", "EventSourceArn StartingPosition", replaces=True),
+        props("boolean", "Enabled BisectBatchOnFunctionError"),
+        props(
             "integer",
             "BatchSize MaximumBatchingWindowInSeconds MaximumRecordAgeInSeconds MaximumRetryAttempts "
             "ParallelizationFactor TumblingWindowInSeconds",
         ),
-        **props("list", "FunctionResponseTypes Tags"),
-        **props("map", "FilterCriteria ScalingConfig DestinationConfig ProvisionedPollerConfig"),
-    }
+        props("list", "FunctionResponseTypes Tags"),
+        props("map", "FilterCriteria ScalingConfig DestinationConfig ProvisionedPollerConfig"),
+    )
     lasting = frozenset({"EventSourceArn", "StartingPosition", "Tags"})
-    defaults: dict[str, Any] = {
+    defaults: ClassVar[dict[str, Any]] = {
         "Enabled": True,
         "BisectBatchOnFunctionError": False,
         "MaximumBatchingWindowInSeconds": 0,

@@ -6,7 +6,7 @@ import msgspec
 
 from oncue.errors import ServiceError
 from oncue.services import Call
-from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props
+from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props, shapes
 
 SETTINGS = [
     "Description",
@@ -34,15 +34,15 @@ class Api(Kind):
 
     type = "AWS::ApiGatewayV2::Api"
     attributes = frozenset({"ApiEndpoint", "ApiId"})
-    properties = {
-        **props(
+    properties = shapes(
+        props(
             "text",
             "Name Description RouteSelectionExpression Version ApiKeySelectionExpression IpAddressType",
         ),
-        **props("text", "ProtocolType", replaces=True),
-        **props("map", "Body CorsConfiguration Tags"),
-        **props("boolean", "DisableExecuteApiEndpoint FailOnWarnings"),
-    }
+        props("text", "ProtocolType", replaces=True),
+        props("map", "Body CorsConfiguration Tags"),
+        props("boolean", "DisableExecuteApiEndpoint FailOnWarnings"),
+    )
 
     def create(self, call: Call, subject: Subject) -> Made:
         given = subject.properties
@@ -83,6 +83,8 @@ class Api(Kind):
         if "Body" in after and before.get("Body") != after["Body"]:
             call.apigatewayv2.reimport_api(ApiId=api_id, Body=openapi(after), **self.strict(after))
         changed = {key: after[key] for key in (*SETTINGS, "Name") if key in after}
+        if "CorsConfiguration" in before and "CorsConfiguration" not in after:
+            call.apigatewayv2.delete_cors_configuration(ApiId=api_id)
         self.adjust(call, api_id, changed)
         had, wants = tag_map(before), tag_map(after)
         if had.keys() - wants.keys():
@@ -102,7 +104,8 @@ class Api(Kind):
 
 
 class Part(Kind):
-    """Something inside an API. Its ApiId and, for a stage, its name replace it; the rest is updated in place."""
+    """Something inside an API. Its ApiId and, for a stage, its name replace it; the rest is updated in
+    place."""
 
     made_by: str
     id_member: str  # the member of the answer that Ref gives, and the parameter by which it is addressed
@@ -147,12 +150,12 @@ class Stage(Part):
     made_by = "stage"
     id_member = "StageName"
     attributes = frozenset({"StageName"})
-    properties = {
-        **props("text", "ApiId StageName", required=True, replaces=True),
-        **props("text", "Description DeploymentId"),
-        **props("boolean", "AutoDeploy"),
-        **props("map", "DefaultRouteSettings RouteSettings StageVariables AccessLogSettings Tags"),
-    }
+    properties = shapes(
+        props("text", "ApiId StageName", required=True, replaces=True),
+        props("text", "Description DeploymentId"),
+        props("boolean", "AutoDeploy"),
+        props("map", "DefaultRouteSettings RouteSettings StageVariables AccessLogSettings Tags"),
+    )
 
 
 class Integration(Part):
@@ -160,17 +163,17 @@ class Integration(Part):
     made_by = "integration"
     id_member = "IntegrationId"
     attributes = frozenset({"IntegrationId"})
-    properties = {
-        **props("text", "ApiId", required=True, replaces=True),
-        **props("text", "IntegrationType", required=True),
-        **props(
+    properties = shapes(
+        props("text", "ApiId", required=True, replaces=True),
+        props("text", "IntegrationType", required=True),
+        props(
             "text",
             "ConnectionId ConnectionType CredentialsArn Description IntegrationMethod IntegrationSubtype "
             "IntegrationUri PassthroughBehavior PayloadFormatVersion TemplateSelectionExpression",
         ),
-        **props("integer", "TimeoutInMillis"),
-        **props("map", "RequestParameters RequestTemplates ResponseParameters TlsConfig"),
-    }
+        props("integer", "TimeoutInMillis"),
+        props("map", "RequestParameters RequestTemplates ResponseParameters TlsConfig"),
+    )
 
 
 class Route(Part):
@@ -178,13 +181,13 @@ class Route(Part):
     made_by = "route"
     id_member = "RouteId"
     attributes = frozenset({"RouteId"})
-    properties = {
-        **props("text", "ApiId", required=True, replaces=True),
-        **props("text", "RouteKey", required=True),
-        **props("text", "AuthorizationType AuthorizerId OperationName Target"),
-        **props("boolean", "ApiKeyRequired"),
-        **props("list", "AuthorizationScopes"),
-    }
+    properties = shapes(
+        props("text", "ApiId", required=True, replaces=True),
+        props("text", "RouteKey", required=True),
+        props("text", "AuthorizationType AuthorizerId OperationName Target"),
+        props("boolean", "ApiKeyRequired"),
+        props("list", "AuthorizationScopes"),
+    )
 
 
 KINDS: tuple[Kind, ...] = (Api(), Stage(), Integration(), Route())

@@ -3,7 +3,7 @@
 from oncue import arns
 from oncue.errors import ServiceError
 from oncue.services import Call
-from oncue.services.cloudformation.kinds import Kind, Made, Subject, gone, props
+from oncue.services.cloudformation.kinds import Kind, Made, Subject, gone, props, shapes
 from oncue.services.cloudformation.resources.queues import tags_of
 
 
@@ -14,11 +14,11 @@ class LogGroup(Kind):
     name_property = "LogGroupName"
     name_length_max = 512
     attributes = frozenset({"Arn"})
-    properties = {
-        **props("text", "LogGroupName", replaces=True),
-        **props("integer", "RetentionInDays"),
-        **props("list", "Tags"),
-    }
+    properties = shapes(
+        props("text", "LogGroupName", replaces=True),
+        props("integer", "RetentionInDays"),
+        props("list", "Tags"),
+    )
 
     def create(self, call: Call, subject: Subject) -> Made:
         tags = tags_of(subject.properties)

@@ -7,7 +7,7 @@ import msgspec
 from oncue import arns
 from oncue.errors import ServiceError
 from oncue.services import Call
-from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props
+from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props, shapes
 from oncue.services.cloudformation.parameters import as_text
 
 ATTRIBUTES = [
@@ -46,6 +46,19 @@ def tags_of(properties: Properties) -> dict[str, str]:
     return {tag["Key"]: as_text(tag["Value"]) for tag in properties.get("Tags", [])}
 
 
+def refuse_taken(call: Call, name: str) -> None:
+    """CreateQueue answers for a queue that is there already; a stack takes nothing that is not its own."""
+    try:
+        call.sqs.get_queue_url(QueueName=name)
+    except ServiceError as error:
+        if not gone(error.code):
+            raise
+        return
+    raise ServiceError(
+        "AlreadyExists", f"Resource of type 'AWS::SQS::Queue' with identifier '{name}' already exists."
+    )
+
+
 class Queue(Kind):
     """Ref: the queue's URL. GetAtt: Arn, QueueName, QueueUrl."""
 
@@ -53,19 +66,19 @@ class Queue(Kind):
     name_property = "QueueName"
     name_length_max = 80
     attributes = frozenset({"Arn", "QueueName", "QueueUrl"})
-    properties = {
-        **props("text", "QueueName", replaces=True),
-        **props("boolean", "FifoQueue", replaces=True),
-        **props("boolean", "ContentBasedDeduplication SqsManagedSseEnabled"),
-        **props("text", "DeduplicationScope FifoThroughputLimit KmsMasterKeyId"),
-        **props(
+    properties = shapes(
+        props("text", "QueueName", replaces=True),
+        props("boolean", "FifoQueue", replaces=True),
+        props("boolean", "ContentBasedDeduplication SqsManagedSseEnabled"),
+        props("text", "DeduplicationScope FifoThroughputLimit KmsMasterKeyId"),
+        props(
             "integer",
             "DelaySeconds KmsDataKeyReusePeriodSeconds MaximumMessageSize MessageRetentionPeriod "
             "ReceiveMessageWaitTimeSeconds VisibilityTimeout",
         ),
-        **props("any", "RedriveAllowPolicy RedrivePolicy"),
-        **props("list", "Tags"),
-    }
+        props("any", "RedriveAllowPolicy RedrivePolicy"),
+        props("list", "Tags"),
+    )
 
     def name(self, stack_name: str, logical_id: str, properties: Properties) -> str:
         if properties.get("QueueName") or as_text(properties.get("FifoQueue", False)) != "true":
@@ -78,6 +91,7 @@ class Queue(Kind):
         }
         if wanted.get("FifoQueue") == "false":
             del wanted["FifoQueue"]  # SQS accepts the attribute only as true
+        refuse_taken(call, subject.name)
         answer = call.sqs.create_queue(
             QueueName=subject.name, Attributes=wanted, tags=tags_of(subject.properties)
         )
@@ -117,7 +131,7 @@ class QueuePolicy(Kind):
 
     type = "AWS::SQS::QueuePolicy"
     attributes = frozenset({"Id"})
-    properties = {**props("list", "Queues", required=True), **props("any", "PolicyDocument", required=True)}
+    properties = shapes(props("list", "Queues", required=True), props("any", "PolicyDocument", required=True))
 
     def create(self, call: Call, subject: Subject) -> Made:
         self.put(call, subject.properties["Queues"], attribute_text(subject.properties["PolicyDocument"]))

@@ -4,8 +4,8 @@ from typing import Any
 
 from oncue.errors import ServiceError
 from oncue.services import Call
-from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props
-from oncue.services.cloudformation.resources.queues import attribute_text
+from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props, shapes
+from oncue.services.cloudformation.resources.queues import attribute_text, tags_of
 
 NAMED = "CAPABILITY_NAMED_IAM"
 
@@ -33,13 +33,13 @@ class Role(Kind):
     name_property = "RoleName"
     capability = NAMED
     attributes = frozenset({"Arn", "RoleId"})
-    properties = {
-        **props("text", "RoleName Path", replaces=True),
-        **props("any", "AssumeRolePolicyDocument", required=True),
-        **props("text", "Description PermissionsBoundary"),
-        **props("integer", "MaxSessionDuration"),
-        **props("list", "ManagedPolicyArns Policies Tags"),
-    }
+    properties = shapes(
+        props("text", "RoleName Path", replaces=True),
+        props("any", "AssumeRolePolicyDocument", required=True),
+        props("text", "Description PermissionsBoundary"),
+        props("integer", "MaxSessionDuration"),
+        props("list", "ManagedPolicyArns Policies Tags"),
+    )
 
     def create(self, call: Call, subject: Subject) -> Made:
         given = subject.properties
@@ -76,11 +76,16 @@ class Role(Kind):
         settings = {key: after[key] for key in ("Description", "MaxSessionDuration") if key in after}
         if any(before.get(key) != after.get(key) for key in ("Description", "MaxSessionDuration")):
             call.iam.update_role(RoleName=name, **settings)
-        for key in ("PermissionsBoundary", "Tags"):
-            if before.get(key) != after.get(key):
-                raise ServiceError(
-                    "ValidationError", f"Oncue does not change the {key} of a role that is there."
-                )
+        boundary = after.get("PermissionsBoundary")
+        if boundary and boundary != before.get("PermissionsBoundary"):
+            call.iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=boundary)
+        elif not boundary and "PermissionsBoundary" in before:
+            call.iam.delete_role_permissions_boundary(RoleName=name)
+        had, wants = tags_of(before), tags_of(after)
+        if had.keys() - wants.keys():
+            call.iam.untag_role(RoleName=name, TagKeys=sorted(had.keys() - wants.keys()))
+        if wants and wants != had:
+            call.iam.tag_role(RoleName=name, Tags=after["Tags"])
         self.grant(call, name, before, after)
         return Made(name, subject.attributes)
 
@@ -98,11 +103,11 @@ class Policy(Kind):
 
     type = "AWS::IAM::Policy"
     capability = "CAPABILITY_IAM"
-    properties = {
-        **props("text", "PolicyName", required=True, replaces=True),
-        **props("any", "PolicyDocument", required=True),
-        **props("list", "Roles", required=True),
-    }
+    properties = shapes(
+        props("text", "PolicyName", required=True, replaces=True),
+        props("any", "PolicyDocument", required=True),
+        props("list", "Roles", required=True),
+    )
 
     def create(self, call: Call, subject: Subject) -> Made:
         self.put(call, subject.properties["Roles"], subject.properties)
@@ -137,11 +142,11 @@ class ManagedPolicy(Kind):
     name_length_max = 128
     capability = NAMED
     attributes = frozenset({"PolicyArn"})
-    properties = {
-        **props("text", "ManagedPolicyName Path Description", replaces=True),
-        **props("any", "PolicyDocument", required=True, replaces=True),
-        **props("list", "Roles"),
-    }
+    properties = shapes(
+        props("text", "ManagedPolicyName Path Description", replaces=True),
+        props("any", "PolicyDocument", required=True, replaces=True),
+        props("list", "Roles"),
+    )
 
     def create(self, call: Call, subject: Subject) -> Made:
         given = subject.properties

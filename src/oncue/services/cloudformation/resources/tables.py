@@ -5,7 +5,7 @@ from typing import Any
 from oncue import arns
 from oncue.errors import ServiceError
 from oncue.services import Call
-from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props
+from oncue.services.cloudformation.kinds import Kind, Made, Properties, Subject, gone, props, shapes
 
 CREATED_WITH = [
     "AttributeDefinitions",
@@ -47,15 +47,15 @@ class Table(Kind):
     name_property = "TableName"
     name_length_max = 255
     attributes = frozenset({"Arn", "StreamArn"})
-    properties = {
-        **props("text", "TableName", replaces=True),
-        **props("list", "KeySchema", required=True, replaces=True),
-        **props("list", "LocalSecondaryIndexes", replaces=True),
-        **props("list", "AttributeDefinitions GlobalSecondaryIndexes Tags"),
-        **props("text", "BillingMode TableClass"),
-        **props("map", "ProvisionedThroughput StreamSpecification TimeToLiveSpecification SSESpecification"),
-        **props("boolean", "DeletionProtectionEnabled"),
-    }
+    properties = shapes(
+        props("text", "TableName", replaces=True),
+        props("list", "KeySchema", required=True, replaces=True),
+        props("list", "LocalSecondaryIndexes", replaces=True),
+        props("list", "AttributeDefinitions GlobalSecondaryIndexes Tags"),
+        props("text", "BillingMode TableClass"),
+        props("map", "ProvisionedThroughput StreamSpecification TimeToLiveSpecification SSESpecification"),
+        props("boolean", "DeletionProtectionEnabled"),
+    )
 
     def create(self, call: Call, subject: Subject) -> Made:
         given = with_numbers(subject.properties)
