@@ -1,8 +1,8 @@
 """JSON filter patterns of CloudWatch Logs, `{ $.level = "ERROR" && $.latency > 100 }`. Pure.
 
 Rules: the page "Filter pattern syntax" of the CloudWatch Logs User Guide, "Using filter patterns to match
-terms in JSON log events". A comparison with a property that is not there does not match. Regular expressions are
-refused.
+terms in JSON log events". A comparison with a property that is not there does not match. Regular expressions
+are refused.
 """
 
 import re
