@@ -291,3 +291,67 @@ async def test_a_mapping_is_made_once(local: Local) -> None:
     await local.lambda_.tag_resource(**tags, Tags={"oncue:sequencing": "x", "a": "b"})
     await local.lambda_.untag_resource(**tags, TagKeys=["a"])
     assert await local.lambda_.list_tags(**tags) == {"Tags": {"oncue:sequencing": "x"}}
+
+
+async def test_a_mapping_that_another_node_made_is_noticed(opened: Store) -> None:
+    asked, working = Local(opened), Local(opened)
+    await working.start()
+    working.pool.handlers["f"] = lambda event: None
+    url = await mapped(asked, lambda event: None)
+    await asked.send(url, "x")
+    await asked.until_counts(url, (0, 0))
+    assert (ran(asked), ran(working)) == ([], ["x"])
+    await working.stop()
+
+
+async def test_two_nodes_share_a_queue(opened: Store) -> None:
+    nodes = [Local(opened), Local(opened)]
+    for node in nodes:
+        await node.start()
+        node.pool.handlers["f"] = lambda event: None
+    url = await mapped(nodes[0], lambda event: None, BatchSize=1)
+    await nodes[1].send(url, *(str(index) for index in range(20)))
+    await nodes[0].until_counts(url, (0, 0))
+    assert sorted(ran(nodes[0]) + ran(nodes[1])) == sorted(str(index) for index in range(20))
+    for node in nodes:
+        await node.stop()
+
+
+async def test_a_windowed_batch_is_hidden_long_enough(local: Local, forward: Callable[[float], None]) -> None:
+    release = asyncio.Event()
+
+    async def slow(event: Any) -> None:
+        await release.wait()
+
+    url = await mapped(local, slow, BatchSize=2, MaximumBatchingWindowInSeconds=60)
+    await local.send(url, "a", "b")
+    await local.pool.until(lambda: len(local.pool.seen) == 1)
+    forward(60 + 3 + 29)  # window + function timeout + AWS's margin, less one
+    assert await local.counts(url) == (0, 2)
+    assert len(local.pool.seen) == 1
+    forward(2)
+    await local.send(url, "ring")
+    await local.pool.until(lambda: len(local.pool.seen) == 2)
+    release.set()
+
+
+async def test_what_comes_after_a_failure_in_a_group_waits_for_it(
+    local: Local, forward: Callable[[float], None]
+) -> None:
+    failed = False
+
+    def fail_first(event: Any) -> None:
+        nonlocal failed
+        if not failed:
+            failed = True
+            raise ArithmeticError("no")
+
+    url = await mapped(local, fail_first, queue="q.fifo", BatchSize=1)
+    for body in ("1", "2", "3"):
+        await local.send(url, body, MessageGroupId="g", MessageDeduplicationId=body)
+    await local.until_counts(url, (2, 1))
+    assert ran(local) == ["1"]
+    forward(31)
+    await local.send(url, "other", MessageGroupId="h", MessageDeduplicationId="h")
+    await local.until_counts(url, (0, 0))
+    assert [body for body in ran(local) if body != "other"] == ["1", "1", "2", "3"]
