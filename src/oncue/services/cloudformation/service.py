@@ -64,7 +64,6 @@ class Cloudformation(Service):
         ClientRequestToken: str | None = None,
         EnableTerminationProtection: bool = False,
         RoleARN: str | None = None,
-        TimeoutInMinutes: int | None = None,
     ) -> dict[str, Any]:
         if not STACK_NAME.fullmatch(StackName):
             raise refuse(
@@ -341,7 +340,6 @@ class Cloudformation(Service):
         ChangeSetName: str,
         StackName: str | None = None,
         NextToken: str | None = None,
-        IncludePropertyValues: bool = False,
     ) -> dict[str, Any]:
         return change_sets.describe(call, change_sets.demand(call, ChangeSetName, StackName), NextToken)
 
@@ -380,7 +378,7 @@ class Cloudformation(Service):
 
 
 def new_stack(call: Call, name: str, target: Target, settings: Settings) -> Stack:
-    return Stack(
+    stack = Stack(
         id=records.new_stack_id(call, name),
         account=call.account,
         region=call.region,
@@ -394,6 +392,8 @@ def new_stack(call: Call, name: str, target: Target, settings: Settings) -> Stac
         operation="",
         created_at=call.now,
     )
+    records.add_stack(call, stack)
+    return stack
 
 
 def begin(call: Call, stack: Stack, status: str) -> None:

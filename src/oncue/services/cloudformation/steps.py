@@ -81,9 +81,6 @@ def begin(call: Call, stack: Stack) -> Turn:
 
 def _forward(call: Call, stack: Stack) -> Turn:
     rows = records.resources(call, stack.id)
-    if stack.cancelled:
-        records.enter(call, stack, "CREATE_FAILED", "Resource creation cancelled")
-        return ENDED
     template = stack.target.parsed()
     scope = stack.scope(lookup_in(rows, template))
     wanted = chosen(template, scope)
