@@ -68,8 +68,7 @@ class Cloudformation(Service):
         if not STACK_NAME.fullmatch(StackName):
             raise refuse(
                 f"1 validation error detected: Value '{StackName}' at 'stackName' failed to satisfy "
-                "constraint: "
-                "Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*"
+                "constraint: Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*"
             )
         if DisableRollback is not None and OnFailure is not None:
             raise refuse("You can only specify one of DisableRollback and OnFailure.")
@@ -92,9 +91,8 @@ class Cloudformation(Service):
                 raise ServiceError("AlreadyExistsException", f"Stack [{StackName}] already exists")
             if there is not None:
                 raise refuse(
-                    f"Stack:{there.id} is in REVIEW_IN_PROGRESS state and can not be created: delete it "
-                    "or execute "
-                    "its change set."
+                    f"Stack:{there.id} is in REVIEW_IN_PROGRESS state and can not be created: delete it or "
+                    "execute its change set."
                 )
             stack = new_stack(inner, StackName, target, settings)
             begin(inner, stack, "CREATE_IN_PROGRESS")
@@ -156,8 +154,7 @@ class Cloudformation(Service):
         if RetainResources and stack.status != "DELETE_FAILED":
             raise refuse(
                 f"Invalid operation on stack [{stack.id}]. Specify RetainResources only for stacks in "
-                "DELETE_FAILED "
-                "state."
+                "DELETE_FAILED state."
             )
         if stack.status.endswith("_IN_PROGRESS") and stack.status not in CREATING:
             raise refuse(f"Stack [{stack.id}] cannot be deleted while in status {stack.status}")
@@ -475,8 +472,7 @@ async def read_template(call: Call, body: str | None, url: str | None) -> tuple[
     if len(body.encode()) > TEMPLATE_BYTES_MAX:
         raise refuse(
             "1 validation error detected: Value at 'templateBody' failed to satisfy constraint: Member "
-            "must have "
-            f"length less than or equal to {TEMPLATE_BYTES_MAX}"
+            f"must have length less than or equal to {TEMPLATE_BYTES_MAX}"
         )
     try:
         template = await asyncio.to_thread(parse, body)
@@ -516,8 +512,7 @@ async def read_target(
     if template.transforms:
         raise refuse(
             f"Oncue does not run the transform {', '.join(template.transforms)} on the server. `oncue "
-            "deploy` runs it "
-            "before it sends the template."
+            "deploy` runs it before it sends the template."
         )
     needed = plan.capabilities(template, KINDS)
     for name in needed:

@@ -52,8 +52,7 @@ def lookup_in(rows: dict[str, Held], scope_template: Template) -> Any:
         if row is None or not row.there or not row.physical_id:
             raise TemplateError(
                 f"Template format error: Unresolved resource dependencies [{name}] in the Resources block "
-                "of the "
-                "template"
+                "of the template"
             )
         if attribute is None:
             return row.physical_id
