@@ -44,13 +44,13 @@ def cloud(client: Clients) -> Any:
 
 def make(cloud: Any, body: str, name: str = "shop", **options: Any) -> str:
     stack = cloud.create_stack(StackName=name, TemplateBody=body, **options)["StackId"]
-    cloud.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig=QUICKLY)
+    assert settle(cloud, stack)["StackStatus"] == "CREATE_COMPLETE", reasons(cloud, stack)
     return str(stack)
 
 
 def change(cloud: Any, body: str, name: str = "shop", **options: Any) -> None:
     cloud.update_stack(StackName=name, TemplateBody=body, **options)
-    cloud.get_waiter("stack_update_complete").wait(StackName=name, WaiterConfig=QUICKLY)
+    assert settle(cloud, name)["StackStatus"] == "UPDATE_COMPLETE", reasons(cloud, name)
 
 
 def settle(cloud: Any, name: str) -> dict[str, Any]:
@@ -60,6 +60,12 @@ def settle(cloud: Any, name: str) -> dict[str, Any]:
         if not stack["StackStatus"].endswith("_IN_PROGRESS"):
             return stack
     raise AssertionError(f"{name} is still in {stack['StackStatus']}")
+
+
+def reasons(cloud: Any, name: str) -> list[str]:
+    """What the history says about failures."""
+    rows = cloud.describe_stack_events(StackName=name)["StackEvents"]
+    return [row["ResourceStatusReason"] for row in rows if row["ResourceStatus"].endswith("_FAILED")]
 
 
 def refused(operation: Callable[..., Any], **request: Any) -> tuple[str, str]:
