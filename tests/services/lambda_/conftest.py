@@ -51,6 +51,7 @@ class Callables:
     handlers: dict[str, Handler] = field(default_factory=dict)
     installed: set[str] = field(default_factory=set)
     seen: list[tuple[FunctionVersion, Any]] = field(default_factory=list)
+    retired: list[str] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def has(self, code_sha256: str) -> bool:
@@ -59,6 +60,10 @@ class Callables:
     async def install(self, code_sha256: str, archive: bytes) -> None:
         assert archive
         self.installed.add(code_sha256)
+
+    async def retire(self, arn: str) -> None:
+        self.retired.append(arn)
+        self.changed.set()
 
     async def invoke(self, version: FunctionVersion, event: bytes, **asked: Any) -> Result:
         assert version.code_sha256 in self.installed

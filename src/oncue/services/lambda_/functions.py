@@ -17,6 +17,7 @@ from oncue.store import Row, blobs
 ARTIFACTS_BUCKET = "oncue-artifacts"  # names what our CLI has put into the store, by SHA-256
 ARTIFACT_KEY = re.compile(r"(?:.*/)?([0-9a-f]{64})(?:\.zip)?")
 LIST_DEFAULT = 50
+DELETED_TOPIC = "lambda/deleted"
 
 
 class Functions:
@@ -207,6 +208,7 @@ class Functions:
             n=name.name,
             **values,
         )
+        call.tx.wake(DELETED_TOPIC)
         return {"StatusCode": 204}
 
     def publish_version(
@@ -337,6 +339,12 @@ def load(call: Call, name: FunctionName, *, lock: bool = False) -> Row:
 
 def load_latest(call: Call, name: FunctionName, *, lock: bool = False) -> Row:
     return load(call, names.FunctionName(name.account, name.region, name.name, None), lock=lock)
+
+
+def existing(call: Call) -> set[str]:
+    """The ARNs of all functions of all owners."""
+    rows = call.tx.all("SELECT account, region, name FROM lambda_functions WHERE version = '$LATEST'")
+    return {FunctionName(row["account"], row["region"], row["name"], None).arn for row in rows}
 
 
 def insert(call: Call, row: Row) -> bool:

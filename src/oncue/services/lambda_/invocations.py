@@ -1,9 +1,11 @@
 """Running a function: which code, whether there is room, and what the caller is told."""
 
+import asyncio
 import base64
+import logging
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +26,10 @@ ASYNC_BYTES_MAX = 1_048_576
 LOG_TAIL_BYTES = 4_096
 CONTEXT_BYTES_MAX = 3_583
 RETRY_AFTER_S = 1
+LOOK_EVERY_S = 600.0  # for deleted functions, beside the bell
 ROOM_UNRESERVED = 1_000  # AWS's account limit: no bound of its own
+
+log = logging.getLogger("oncue.lambda")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,33 @@ class Invoker:
         self._pool = pool
         self._journal = journal
         self._running: Counter[tuple[str, str, str]] = Counter()
+        self._known: set[str] = set()  # ARNs of functions that have run here
+        self._retirement: asyncio.Task[None] | None = None
+
+    def start(self, call: Call) -> None:
+        self._retirement = asyncio.create_task(self._retire(call), name="lambda deleted functions")
+
+    async def stop(self) -> None:
+        if self._retirement is not None:
+            self._retirement.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._retirement
+
+    async def _retire(self, call: Call) -> None:
+        """End the workers of functions that were deleted, on this node or on another."""
+        with call.store.listen(functions.DELETED_TOPIC) as bell:
+            while True:
+                await bell.wait(LOOK_EVERY_S)
+                try:
+                    known = frozenset(self._known)
+                    gone = (
+                        known - await call.transact(functions.existing, reads_only=True) if known else known
+                    )
+                    for arn in gone:
+                        self._known.discard(arn)
+                        await self._pool.retire(arn)
+                except Exception:
+                    log.exception("the workers of deleted functions could not be ended; trying again")
 
     async def invoke(
         self,
@@ -98,6 +130,7 @@ class Invoker:
     ) -> Result:
         """Run it now, for a caller who holds a turn."""
         version = target.version
+        self._known.add(version.arn)
         if not self._pool.has(version.code_sha256):
             archive = await call.transact(
                 lambda inner: blobs.get(inner.tx, version.code_sha256), reads_only=True

@@ -58,8 +58,11 @@ class Journal:
         self._writer.cancel()
         with suppress(asyncio.CancelledError):
             await self._writer
-        while self._entries:
-            await self._flush(self._call)
+        try:
+            while self._entries:
+                await self._flush(self._call)
+        except Exception:
+            log.exception("the last output of functions could not be written")
 
     async def add(self, stream: Stream, text: bytes, at_ms: int) -> None:
         """Waits only when the writer has fallen far behind."""
@@ -125,16 +128,22 @@ def _put(call: Call, stream: Stream, lines: list[dict[str, Any]]) -> None:
     lines.sort(key=lambda line: int(line["timestamp"]))
     for batch in _batches(lines):
         try:
-            owner.logs.put_log_events(**named, logEvents=batch)
-        except ServiceError as missing:
-            if missing.code != "ResourceNotFoundException":
-                log.warning("output for %s was refused: %s", stream.group, missing)
-                return
-            with suppress(ServiceError):
-                owner.logs.create_log_group(logGroupName=stream.group)
-            with suppress(ServiceError):
-                owner.logs.create_log_stream(**named)
-            owner.logs.put_log_events(**named, logEvents=batch)
+            _put_batch(owner, named, batch)
+        except ServiceError as refusal:
+            log.warning("output for %s was refused: %s", stream.group, refusal)
+
+
+def _put_batch(owner: Call, named: dict[str, str], batch: list[dict[str, Any]]) -> None:
+    try:
+        owner.logs.put_log_events(**named, logEvents=batch)
+    except ServiceError as missing:
+        if missing.code != "ResourceNotFoundException":
+            raise
+        with suppress(ServiceError):
+            owner.logs.create_log_group(logGroupName=named["logGroupName"])
+        with suppress(ServiceError):
+            owner.logs.create_log_stream(**named)
+        owner.logs.put_log_events(**named, logEvents=batch)
 
 
 def _batches(lines: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:

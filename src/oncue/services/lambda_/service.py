@@ -32,12 +32,14 @@ class Lambda(Functions, Mappings, Permissions, Service):
 
     async def start(self, call: Call) -> None:
         self._journal.start(call)
+        self._invoker.start(call)
         self._runner.start(call)
         self._sources.start(call)
 
     async def stop(self) -> None:
         await self._sources.stop()
         await self._runner.stop()
+        await self._invoker.stop()
         await self._journal.stop()
 
     async def invoke(

@@ -7,6 +7,7 @@ succeeded with it; until then it is in its queue, invisible for the queue's visi
 import asyncio
 import logging
 import math
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -24,7 +25,8 @@ from oncue.store import Row
 RECEIVE_MAX = 10
 WAIT_S = 20
 BATCHES_FIRST = 5  # at once, of one mapping, on one node; more while the queue keeps all of them busy
-BATCHES_MAX = 32
+BATCHES_MAX = max(BATCHES_FIRST, 8 * (os.cpu_count() or 1))
+BATCHES_CHOSEN_MAX = 64  # of a mapping with MaximumConcurrency
 LOOK_EVERY_S = 5.0  # for mappings that another node has changed
 PAUSE_S = 2.0  # after something that cannot go on now: no queue, no function, no store
 FULL_PAUSE_S = 1.0
@@ -97,7 +99,7 @@ class Poller:
         self._window_s: int = settings["MaximumBatchingWindowInSeconds"]
         self._partial = "ReportBatchItemFailures" in settings["FunctionResponseTypes"]
         chosen = settings.get("ScalingConfig", {}).get("MaximumConcurrency")
-        self._most = min(chosen or BATCHES_MAX, BATCHES_MAX)
+        self._most = min(chosen, BATCHES_CHOSEN_MAX) if chosen else BATCHES_MAX
         self._allowed = min(self._most, BATCHES_FIRST)
         self._ended = asyncio.Event()
         self._batches: set[asyncio.Task[None]] = set()

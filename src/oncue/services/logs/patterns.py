@@ -1,4 +1,4 @@
-"""Filter patterns of CloudWatch Logs: terms, "phrases", ?optional and -excluded terms. Pure.
+"""Filter patterns of CloudWatch Logs: terms, "phrases", ?optional and -excluded terms, or JSON. Pure.
 
 Rules: the page "Filter pattern syntax" of the CloudWatch Logs User Guide. Matching is case sensitive and
 looks anywhere in the message.
@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from oncue.errors import ServiceError
+from oncue.services.logs.json_patterns import compile_json
 
 Predicate = Callable[[str], bool]
 TOKEN = re.compile(r'\s*(?P<sign>[?-]?)(?:"(?P<phrase>(?:[^"\\]|\\.)*)"|(?P<term>[^\s"]+))(?=\s|$)')
 PLAIN = re.compile(r"\w+")
 ESCAPE = re.compile(r"\\(.)")
 UNSUPPORTED = {
-    "{": "a JSON filter pattern",
     "[": "a space-delimited filter pattern",
     "%": "a regular expression in a filter pattern",
 }
@@ -41,6 +41,8 @@ class Terms:
 def compile_pattern(pattern: str) -> Predicate:
     """The predicate of a pattern; an empty one accepts everything. ServiceError InvalidParameterException."""
     text = pattern.strip()
+    if text.startswith("{"):
+        return compile_json(text)
     kind = UNSUPPORTED.get(text[:1])
     if kind:
         raise ServiceError("InvalidParameterException", f"Oncue does not support {kind} yet.")

@@ -23,7 +23,7 @@ def _invalid(sentence: str) -> ServiceError:
 
 
 class Logs(Service):
-    """Groups, streams and events. `{...}` and `[...]` filter patterns and live tails are refused."""
+    """Groups, streams and events. Refused: space-delimited patterns, regular expressions, live tails."""
 
     name: ClassVar[str] = "logs"
     refusal: ClassVar[str] = "InvalidParameterException"
