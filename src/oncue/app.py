@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from importlib import import_module
 from pathlib import Path
 
 from oncue import arns, clock
@@ -20,25 +19,32 @@ from oncue.http.keys import read as read_keys
 from oncue.http.server import Server
 from oncue.http.web import Door
 from oncue.services import Call, Service
+from oncue.services.apigatewayv2 import Apigatewayv2
+from oncue.services.cloudformation import Cloudformation
+from oncue.services.dynamodb import Dynamodb
+from oncue.services.iam import Iam
+from oncue.services.lambda_ import Lambda
+from oncue.services.logs import Logs
+from oncue.services.sqs import Sqs
+from oncue.services.ssm import Ssm
+from oncue.services.sts import Sts
 from oncue.store import Migration, Store, backlog, migrations
-
-try:
-    from oncue.workers import Settings
-    from oncue.workers.pool import Pool
-except ImportError:  # until the workers move in
-
-    class Settings:  # type: ignore[no-redef]
-        def __init__(self, **options: object) -> None: ...
-
-    class Pool:  # type: ignore[no-redef]
-        def __init__(self, settings: object) -> None: ...
-        async def start(self) -> None: ...
-        async def stop(self) -> None: ...
-
+from oncue.workers import Settings
+from oncue.workers.pool import Pool
 
 SQLITE = "sqlite:///"
 EXPIRE_EVERY_S = 5.0
-ROOMS = ("sqs", "lambda_", "logs", "dynamodb", "apigatewayv2", "iam", "sts", "cloudformation")
+ROOMS: tuple[type[Service], ...] = (
+    Sqs,
+    Lambda,
+    Logs,
+    Dynamodb,
+    Apigatewayv2,
+    Iam,
+    Sts,
+    Ssm,
+    Cloudformation,
+)
 log = logging.getLogger("oncue")
 
 
@@ -60,8 +66,19 @@ class App:
                 workers_max=config.workers,
             )
         )
-        self.services = {service.name: service for service in _rooms(self.pool, config)}
-        apis = self.services.get("apigatewayv2")
+        apis = Apigatewayv2()
+        rooms: list[Service] = [
+            Sqs(waits=config.queue_waits),
+            Lambda(self.pool),
+            Logs(),
+            Dynamodb(),
+            apis,
+            Iam(),
+            Sts(),
+            Ssm(),
+            Cloudformation(),
+        ]
+        self.services = {room.name: room for room in rooms}
         self.call = Call(
             arns.ACCOUNT_DEFAULT, arns.REGION_DEFAULT, self.services, self.store, base_url=self.endpoint
         )
@@ -112,10 +129,8 @@ def schema() -> list[Migration]:
     """Every schema step of the store and of all rooms."""
     steps = schema_of_the_store()
     for room in ROOMS:
-        try:
-            steps += migrations.of_package(f"oncue.services.{room}", room)
-        except ImportError:
-            continue
+        package = room.__module__.rpartition(".")[0]
+        steps += migrations.of_package(package, room.name)
     return steps
 
 
@@ -158,18 +173,3 @@ def serve(config: Config) -> None:
 def _reachable(host: str) -> str:
     """An address by which functions on this machine reach a server bound to `host`."""
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-
-
-def _rooms(pool: Pool, config: Config) -> list[Service]:
-    """Those rooms that have been built."""
-    made: list[Service] = []
-    arguments = {"Sqs": {"waits": config.queue_waits}, "Lambda": {"pool": pool}}
-    for room in ROOMS:
-        name = room.rstrip("_").capitalize()
-        try:
-            kind = getattr(import_module(f"oncue.services.{room}"), name)
-        except (ImportError, AttributeError) as error:
-            log.warning("%s is not there yet: %s", room, error)
-            continue
-        made.append(kind(**arguments.get(name, {})))
-    return made

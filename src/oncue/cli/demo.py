@@ -47,7 +47,7 @@ WAYS = {"naive": "/naive/posts", "correct": "/posts"}
 @click.option("--stay/--leave", default=None, help="Keep the server at the end.  [default: at a terminal]")
 def demo(port: int | None, events: int, stay: bool | None) -> None:
     """Play the story of the README: drafts saved by events, and nothing lost."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     stage = Stage(console, port or ports.free(config.PORT_DEFAULT))
     try:
         stage.start()
@@ -197,7 +197,7 @@ def wrong_order(console: Console, api: Api) -> None:
     for number, version in enumerate(versions, 1):
         for way, path in WAYS.items():
             api.ask("POST", f"{path}/story/drafts", {"version": version, "text": f"the text of {version}"})
-            # type: ignore[misc]
+
             _await(lambda way=way, number=number: len(api.history(way, "story")["arrivals"]) >= number)
     histories = {way: api.history(way, "story") for way in WAYS}
     readers = {way: api.ask("GET", f"{path}/story")["version"] for way, path in WAYS.items()}

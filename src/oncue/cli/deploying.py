@@ -1,5 +1,6 @@
 """Deploys a template to a running server: package, transform, plan, apply, watch. Also for `oncue demo`."""
 
+import json
 import re
 import threading
 from dataclasses import dataclass, field
@@ -127,7 +128,7 @@ def deploy_stack(
         changes = _planned(cloudformation, path, clients.region, stack, template, {**kept, **given}, name)
         if not told.planned(changes):
             return Deployed(name, "", False, changes)
-        text = msgspec.json.encode(template.document.value).decode()
+        text = json.dumps(template.document.value)  # the translator's strings are a subclass
         request = {
             "StackName": name,
             "TemplateBody": text,

@@ -53,8 +53,8 @@ class Dispatch:
             sentence = (
                 "An error that the server did not expect; its log has the details under the request id."
             )
-            error = ServiceError("InternalFailure", sentence, 500)
-            return protocol.encode_error(route, request, error, request_id)
+            failure = ServiceError("InternalFailure", sentence, 500)
+            return protocol.encode_error(route, request, failure, request_id)
 
     def _method(self, route: Route) -> Method:
         service = self.services.get(route.service)

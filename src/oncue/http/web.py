@@ -3,7 +3,6 @@
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 import oncue
 from oncue.errors import ServiceError
@@ -11,6 +10,7 @@ from oncue.http.artifacts import Artifacts
 from oncue.http.dispatch import Dispatch
 from oncue.protocol import Reply, Request
 from oncue.services import Call
+from oncue.services.apigatewayv2 import Apigatewayv2
 from oncue.services.apigatewayv2.web import WebRequest
 
 Gone = Callable[[], Awaitable[None]]
@@ -47,7 +47,7 @@ class Outgoing:
 
 
 class Door:
-    def __init__(self, dispatch: Dispatch, call: Call, apis: Any, artifacts: Artifacts) -> None:
+    def __init__(self, dispatch: Dispatch, call: Call, apis: Apigatewayv2, artifacts: Artifacts) -> None:
         self._dispatch = dispatch
         self._call = call
         self._apis = apis

@@ -28,7 +28,7 @@ class Function(Service):
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
         self.result: dict[str, Any] = {"Payload": b'{"ok":true}'}
-        self.refusal: ServiceError | None = None
+        self.refusal: Exception | None = None
         self.silent = False
         self.speak = asyncio.Event()
         self.finished = asyncio.Event()

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from oncue.errors import ServiceError
-from oncue.services.apigatewayv2.gateway import BODY_BYTES_MAX
+from oncue.services import Call
+from oncue.services.apigatewayv2 import gateway
+from oncue.services.apigatewayv2.gateway import BODY_BYTES_MAX, HEAD_BYTES_MAX
 from oncue.services.apigatewayv2.web import WebReply
 from tests.services.apigatewayv2.conftest import ACCOUNT, QUEUE_URL, REGION, House
 
@@ -122,6 +124,26 @@ async def test_a_body_is_too_long(house: House) -> None:
     assert (await house.ask(api, "/", "POST", body[1:], content_type="text/plain")).status == 200
 
 
+async def test_a_head_is_too_long(house: House) -> None:
+    api = await house.api("GET /")
+    long = "x" * HEAD_BYTES_MAX
+    for path, headers in ((f"/?{long}", {}), ("/", {"x_long": long})):
+        reply = await house.ask(api, path, **headers)
+        assert said(reply) == (431, {"message": "Request Header Fields Too Large"})
+    assert not house.function.events
+
+
+async def test_what_nobody_expected_is_logged_and_answered(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    api = await house.api("GET /")
+    house.function.refusal = ZeroDivisionError("a bug")
+    reply = await house.ask(api, "/")
+    assert said(reply) == (500, {"message": "Internal Server Error"})
+    assert dict(reply.headers)["apigw-requestid"] in caplog.text
+    assert "a bug" in caplog.text
+
+
 async def test_a_message_is_sent(house: House) -> None:
     api = await house.api("POST /q", **QUEUE)
     reply = await house.ask(api, "/q", "POST", b'{"n": 1}')
@@ -212,6 +234,24 @@ async def test_a_stage_serves_its_deployment_until_it_is_moved(house: House) -> 
         assert (await house.ask(api, path)).status == status, path
     await house.do("CreateDeployment", ApiId=api, StageName="fixed")
     assert (await house.ask(api, "/fixed/two")).status == 200
+
+
+async def test_a_deployment_goes_while_it_is_looked_for(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On PostgreSQL each statement sees what is committed: the first look may find no deployment."""
+    api = await house.api("GET /")
+    looks: list[str] = []
+    stored = gateway._stored
+
+    def late(call: Call, api_id: str, deployment: str) -> gateway.Deployed | None:
+        looks.append(deployment)
+        return stored(call, api_id, deployment) if len(looks) > 1 else None
+
+    monkeypatch.setattr(gateway, "_stored", late)
+    assert (await house.ask(api, "/")).status == 200
+    assert (await house.ask(api, "/")).status == 200
+    assert len(looks) == 2  # and what was found is kept
 
 
 async def test_a_route_without_an_integration(house: House) -> None:

@@ -14,9 +14,13 @@ from oncue.services.apigatewayv2.functions import Functions
 from oncue.services.apigatewayv2.payloads import Visit, joined
 from oncue.services.apigatewayv2.tables import unpacked
 from oncue.services.apigatewayv2.web import WebReply, WebRequest, said
+from oncue.store import Row
 
 BODY_BYTES_MAX = 10 * 1024 * 1024  # quota of HTTP APIs, not adjustable
+HEAD_BYTES_MAX = 10_240  # request line and header values together
 DEPLOYMENTS_CACHED = 256
+OWNERS_CACHED = 4_096
+FINDS_MAX = 5  # a stage may be moved, and its former deployment go, while it is being read
 LOG = logging.getLogger(__name__)
 
 
@@ -44,24 +48,37 @@ class Place:
 class Gateway:
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, str], Deployed] = OrderedDict()
+        self._owners: OrderedDict[str, tuple[str, str]] = OrderedDict()
         self._functions = Functions()
 
     async def stop(self) -> None:
         await self._functions.stop()
 
     async def owner(self, call: Call, api_id: str) -> tuple[str, str] | None:
+        """An id is never given again, so an answer holds for ever; whether the API lives, `handle` sees."""
+        if known := self._owners.get(api_id):
+            return known
         row = await call.transact(
             lambda inner: inner.tx.one(
                 "SELECT account, region FROM apigatewayv2_apis WHERE id = :id", id=api_id
             ),
             reads_only=True,
         )
-        return (row["account"], row["region"]) if row else None
+        if row is None:
+            return None
+        self._owners[api_id] = row["account"], row["region"]
+        if len(self._owners) > OWNERS_CACHED:
+            self._owners.popitem(last=False)
+        return self._owners[api_id]
 
     async def handle(self, call: Call, api_id: str, request: WebRequest) -> WebReply:
         """The reply to one request; every reply carries its id in `apigw-requestid`."""
         request_id = base64.b64encode(bytes.fromhex(clock.token(11))).decode()
-        reply = await self._answer(call, api_id, request, request_id)
+        try:
+            reply = await self._answer(call, api_id, request, request_id)
+        except Exception:
+            LOG.exception("a request to the API %s failed, its id is %s", api_id, request_id)
+            reply = said(500, "Internal Server Error")
         return WebReply(reply.status, [*reply.headers, ("apigw-requestid", request_id)], reply.body)
 
     async def _answer(self, call: Call, api_id: str, request: WebRequest, request_id: str) -> WebReply:
@@ -74,6 +91,8 @@ class Gateway:
             return cors.preflight(rules, request)
         if len(request.body) > BODY_BYTES_MAX:
             reply = said(413, "Request Entity Too Large")
+        elif _head_bytes(request) > HEAD_BYTES_MAX:
+            reply = said(431, "Request Header Fields Too Large")
         else:
             reply = await self._route(call, api_id, place, request, request_id)
         return cors.dress(rules, request, reply) if rules else reply
@@ -108,16 +127,20 @@ class Gateway:
         api = call.tx.one("SELECT * FROM apigatewayv2_apis WHERE id = :id", id=api_id)
         if api is None or (api["account"], api["region"]) != (call.account, call.region):
             return None
-        rows = call.tx.all("SELECT * FROM apigatewayv2_stages WHERE api_id = :api", api=api_id)
-        stages = {row["name"]: row for row in rows if row["deployment_id"]}
-        choice = routing.choose_stage(path, stages)
-        if choice is None:
-            return None
-        name, rest = choice
-        deployment = stages[name]["deployment_id"]
-        deployed = self._kept.get((api_id, deployment)) or _deployed(call, api_id, deployment)
-        variables = unpacked(stages[name]).get("StageVariables", {})
-        return Place(unpacked(api), name, rest, variables, deployment, deployed)
+        for _ in range(FINDS_MAX):
+            stage = _stage(call, api_id, path)
+            if stage is None:
+                return None
+            row, rest = stage
+            deployed = self._deployed(call, api_id, row["deployment_id"])
+            if deployed:
+                variables = unpacked(row).get("StageVariables", {})
+                return Place(unpacked(api), row["name"], rest, variables, row["deployment_id"], deployed)
+        raise AssertionError(f"the stages of the API {api_id} name deployments that are not there")
+
+    def _deployed(self, call: Call, api_id: str, deployment: str) -> Deployed | None:
+        kept = self._kept.get((api_id, deployment))
+        return kept or _stored(call, api_id, deployment)
 
     def _keep(self, api_id: str, place: Place) -> None:
         key = (api_id, place.deployment_id)
@@ -127,14 +150,26 @@ class Gateway:
             self._kept.popitem(last=False)
 
 
-def _deployed(call: Call, api_id: str, deployment: str) -> Deployed:
+def _stage(call: Call, api_id: str, path: str) -> tuple[Row, str] | None:
+    """The stage that takes the path, and the rest of the path. A stage without a deployment takes none."""
+    rows = call.tx.all("SELECT * FROM apigatewayv2_stages WHERE api_id = :api", api=api_id)
+    stages = {row["name"]: row for row in rows if row["deployment_id"]}
+    choice = routing.choose_stage(path, stages)
+    return (stages[choice[0]], choice[1]) if choice else None
+
+
+def _stored(call: Call, api_id: str, deployment: str) -> Deployed | None:
     row = call.tx.one(
         "SELECT content FROM apigatewayv2_deployments WHERE api_id = :api AND id = :id",
         api=api_id,
         id=deployment,
     )
-    assert row is not None, "a stage names a deployment that is not there"
-    return Deployed(unpacked(row, "content"))
+    return Deployed(unpacked(row, "content")) if row else None
+
+
+def _head_bytes(request: WebRequest) -> int:
+    values = sum(len(value) for _, value in request.headers)
+    return len(request.method) + len(request.path) + len(request.query) + values
 
 
 def _forwarded(call: Call, request: WebRequest) -> WebRequest:

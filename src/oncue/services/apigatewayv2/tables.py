@@ -150,7 +150,8 @@ def add_deployment(call: Call, api_id: str, members: dict[str, Any], *, automati
     """Freeze the routes and integrations as they are now."""
     integrations = {row["id"]: unpacked(row) for row in rows_of(call, "integrations", api_id)}
     routes = [[row["route_key"], _target(unpacked(row))] for row in rows_of(call, "routes", api_id)]
-    require_room(call, "deployments", api_id, DEPLOYMENTS_MAX)
+    if not automatic:
+        require_room(call, "deployments", api_id, DEPLOYMENTS_MAX)
     new_id = short_id(PART_ID_CHARACTERS)
     call.tx.run(
         "INSERT INTO apigatewayv2_deployments (api_id, id, automatic, created_at, members, content)"
