@@ -81,7 +81,7 @@ def known() -> list[Peer]:
                 "PATH": f"{PEERS / 'bin'}:{os.environ['PATH']}",
             },
             version=lambda: importlib.metadata.version("ministack"),
-            drained={1: 200, 10: 1_000},
+            drained={1: 300, 10: 2_000},
         ),
         Peer(
             name="fauxqs",

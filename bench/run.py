@@ -37,6 +37,8 @@ def main() -> None:
     if chosen.source:
         show(json.loads(chosen.source.read_text()), chosen.write)
         return
+    if sys.platform != "linux":
+        sys.exit("bench/run.py freezes, pins and reads processes as only Linux can; it does not run here")
     begun = time.perf_counter()
     missing = {}
     enter()
