@@ -22,7 +22,7 @@ def number(value: float) -> str:
 
 
 def spread(values: list[float]) -> str:
-    """median (min-max)"""
+    """median (min–max)"""
     if not values:
         return "-"
     middle = number(statistics.median(values))

@@ -61,7 +61,8 @@ class Queue:
             {"QueueUrl": url, "MaxNumberOfMessages": BATCH, "VisibilityTimeout": HIDDEN_S},
         )
         self.sent: set[bytes] = set()
-        self.deleted: list[bytes] = []
+        self.deleted: set[bytes] = set()
+        self.repeated = 0  # given out again while it was hidden: allowed by AWS, and counted
 
     @classmethod
     async def made(cls, server: Server) -> "Queue":
@@ -76,7 +77,7 @@ class Queue:
         return self._accepted(await loop.ask(self.send_ten), BATCH)
 
     async def take(self, loop: Loop) -> int | None:
-        """Receive up to ten and delete them. None when the queue gave nothing."""
+        """Receive up to ten and delete them; the work is those not seen before. None when nothing came."""
         answer = await loop.ask(self.receive_ten)
         handles = HANDLE.findall(answer)
         if not handles:
@@ -89,8 +90,10 @@ class Queue:
         answer = await loop.ask(sqs(self.port, "DeleteMessageBatch", body))
         assert not FAILED.search(answer), f"not deleted: {answer[:300]!r}"
         assert answer.count(b'"Id"') == len(handles), f"not deleted: {answer[:300]!r}"
-        self.deleted += ids
-        return len(ids)
+        before = len(self.deleted)
+        self.deleted.update(ids)
+        self.repeated += len(ids) - (len(self.deleted) - before)
+        return len(self.deleted) - before
 
     async def cycle(self, loop: Loop) -> int:
         """Send ten, receive up to ten, delete them: the work is what was deleted."""
@@ -116,8 +119,7 @@ class Queue:
         assert len(self.deleted) == len(self.sent), f"{len(self.sent) - len(self.deleted)} never received"
 
     async def check(self) -> None:
-        """Nothing came twice, nothing came that was not sent, and the rest is still in the queue."""
-        assert len(set(self.deleted)) == len(self.deleted), "a message was received twice"
+        """Nothing came that was not sent, and what did not come is still in the queue."""
         assert self.sent.issuperset(self.deleted), "a message was received that was never sent"
         left = await self.depth()
         assert left == len(self.sent) - len(self.deleted), (
@@ -158,6 +160,11 @@ def sample(run: Run, cpu_s: float) -> Sample:
     )
 
 
+def note_repeated(queue: Queue, result: Sample) -> None:
+    if queue.repeated:
+        result.more["messages received twice"] = queue.repeated
+
+
 def sending(step: Callable[[Queue, Loop], Awaitable[int | None]], c: int) -> Workload:
     name = "send" if step is Queue.send else "send batch(10)"
 
@@ -180,6 +187,7 @@ def cycling(c: int) -> Workload:
         await queue.drain()
         await queue.check()
         await queue.remove()
+        note_repeated(queue, result)
         return result
 
     return Workload(f"cycle c={c}", "msg/s", measure)
@@ -193,6 +201,7 @@ def emptying(c: int) -> Workload:
         await queue.check()
         await queue.remove()
         result.more["depth"] = server.peer.depth
+        note_repeated(queue, result)
         return result
 
     return Workload(f"receive+delete c={c}", "msg/s", measure)
