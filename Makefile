@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.locked
 
-.PHONY: help setup demo serve test check bench models format clean
+.PHONY: help setup demo serve test check bench models coverage format clean
 help:            ## these lines
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -41,6 +41,9 @@ bench: setup     ## rates and latencies beside peers
 
 models: setup    ## regenerate the protocol tables from the pinned botocore
 	@$(BIN)/python -m tools.models
+
+coverage: setup  ## write docs/coverage.md from the signatures
+	@$(BIN)/python -m tools.coverage
 
 clean:           ## remove what make made
 	rm -rf $(VENV) .oncue .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

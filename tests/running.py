@@ -54,7 +54,8 @@ class Running:
 
     def kill(self) -> None:
         """SIGKILL to the whole process group, as a power switch would."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(STOP_S)
 
     def stop(self) -> int:

@@ -13,8 +13,8 @@ from oncue.services import declared, snake_case
 PAGE = pathlib.Path(__file__).parent.parent / "docs" / "coverage.md"
 HEAD = """# What is there
 
-Printed from the signatures by `python -m tools.coverage`; a test keeps it true. An operation that is not listed as offered is
-answered with HTTP 501 and its name; a parameter listed as *not* is refused by name, never ignored.
+Printed from the signatures by `make coverage`; a test keeps it true. An operation that is not listed as offered is answered
+with HTTP 501 and its name; a parameter that is refused is refused by name, never ignored.
 
 """
 
@@ -23,7 +23,9 @@ def page() -> str:
     parts = [HEAD]
     for service in sorted(ROOMS, key=lambda service: service.name):
         model = service_model(service.name)
-        offered = {name: method for name in model.operations if (method := getattr(service, snake_case(name), None))}
+        offered = {
+            name: method for name in model.operations if (method := getattr(service, snake_case(name), None))
+        }
         parts.append(f"## {service.name}: {len(offered)} of {len(model.operations)} operations\n\n")
         parts.append("| operation | parameters that are refused |\n|---|---|\n")
         for name, method in sorted(offered.items()):

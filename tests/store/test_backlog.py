@@ -152,3 +152,57 @@ async def test_group_order_survives_many_concurrent_producers_and_claimers(store
             await store.transact(lambda tx, i=item: backlog.finish(tx, LANE, i.id, i.claim))
     assert sum(map(len, seen.values())) == 60
     assert all(ids == sorted(ids) for ids in seen.values())
+
+
+async def test_a_group_is_claimed_up_to_the_first_that_is_not_due(store: Store) -> None:
+    await store.transact(put("1", group="g"))
+    await store.transact(put("2", group="g", due_at=10))
+    await store.transact(put("3", group="g"))
+    (first,) = await store.transact(claim(1, 31, groups=True))
+    assert first.body == b"1"
+    await store.transact(lambda tx: backlog.finish(tx, LANE, first.id, first.claim))
+    assert await store.transact(claim(9, 31, groups=True)) == []
+    assert bodies(await store.transact(claim(10, 31, groups=True))) == ["2", "3"]
+
+
+async def test_a_claim_that_reached_nobody_is_undone(store: Store) -> None:
+    await store.transact(put("a"))
+    await store.transact(claim(1, 2))
+    (item,) = await store.transact(claim(3, 31))
+    assert await store.transact(lambda tx: backlog.give_back(tx, item, now=4))
+    assert not await store.transact(lambda tx: backlog.give_back(tx, item, now=4))
+    (again,) = await store.transact(claim(4, 31))
+    assert (again.attempts, again.first_claimed_at) == (2, 1)
+    await store.transact(put("b", group="g"))
+    (grouped,) = await store.transact(claim(4, 31, groups=True))
+    assert await store.transact(lambda tx: backlog.give_back(tx, grouped, now=4))
+    (grouped,) = await store.transact(claim(5, 31, groups=True))
+    assert (grouped.attempts, grouped.first_claimed_at) == (1, 5)
+
+
+async def test_looking_does_not_claim(store: Store) -> None:
+    item_id = await store.transact(put("a"))
+    item = await store.transact(lambda tx: backlog.peek(tx, LANE, item_id))
+    assert item is not None
+    assert (item.claim, item.attempts) == ("", 0)
+    (claimed,) = await store.transact(claim(1, 31))
+    item = await store.transact(lambda tx: backlog.peek(tx, LANE, item_id))
+    assert item == claimed
+    assert await store.transact(lambda tx: backlog.peek(tx, "other", item_id)) is None
+
+
+async def test_claims_are_counted_up_to_a_bound(store: Store) -> None:
+    for number in range(4):
+        await store.transact(put(str(number)))
+    await store.transact(put("delayed", due_at=50))
+    await store.transact(claim(1, 31, limit=3))
+    assert await store.transact(lambda tx: backlog.claimed(tx, LANE, 2, at_most=10)) == 3
+    assert await store.transact(lambda tx: backlog.claimed(tx, LANE, 2, at_most=2)) == 2
+    assert await store.transact(lambda tx: backlog.claimed(tx, LANE, 31, at_most=10)) == 0
+
+
+async def test_a_lane_keeps_its_items_for_another_time(store: Store) -> None:
+    await store.transact(put("a", now=5, expires_at=1000))
+    await store.transact(lambda tx: backlog.keep_for(tx, LANE, 10))
+    assert await store.transact(claim(15, 31)) == []
+    assert len(await store.transact(claim(14.5, 31))) == 1

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from oncue import config
+from oncue.errors import SetupError
 
 OPTION = "--endpoint-url"
 
@@ -17,7 +18,7 @@ def find() -> str:
     beside = Path(sys.executable).with_name("aws")
     found = str(beside) if os.access(beside, os.X_OK) else shutil.which("aws")
     if found is None:
-        raise click.UsageError("The AWS CLI is not installed: pip install awscli")
+        raise SetupError("The AWS CLI is not installed: pip install awscli")
     return found
 
 

@@ -131,8 +131,6 @@ def deploy(
         if as_json:
             print(msgspec.json.encode({"stack": name, "error": str(error)}).decode())
         raise click.ClickException(str(error)) from None
-    except SetupError as error:
-        raise click.UsageError(str(error)) from None
     if as_json:
         print(msgspec.json.encode(shown(result)).decode())
     elif result.status:

@@ -94,9 +94,6 @@ def prepare(path: Path, clients: Clients, parameters: dict[str, str], audience: 
     try:
         for line in package(source, path.parent, clients):
             audience.note(f"package {line}")
-    except SetupError as error:
-        raise SetupError(f"{path}: {error}") from None
-    try:
         body = transform(source, clients.session, parameters) if uses_sam(source) else source.value
         template = build(Document(body))
         plan.check(template, KINDS)
@@ -230,7 +227,7 @@ def _planned(
             before = parse(text)
             rows = stack.get("Parameters", [])
             had = {row["ParameterKey"]: row["ParameterValue"] for row in rows}
-            existing = plan.symbolic_existing(before, _scope(before, had, name, region, stack))
+            existing = plan.symbolic_existing(before, _scope(before, had, name, region, stack), KINDS)
         return plan.plan(template, _scope(template, resolved, name, region, stack), existing, KINDS)
     except TemplateError as error:
         raise placed(path, None, error) from None

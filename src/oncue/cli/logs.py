@@ -11,7 +11,6 @@ from rich.text import Text
 
 from oncue import clock
 from oncue.cli.clients import Clients
-from oncue.errors import SetupError
 
 POLL_S = 0.5
 SEEN_MAX = 20_000
@@ -73,8 +72,6 @@ def logs(function: str, follow: bool, since: str, region: str | None, endpoint_u
         clients = Clients(endpoint_url, region, command="logs")
         with clients.answering():
             show(clients.client("logs"), group_of(function), start_ms, follow, Console())
-    except SetupError as error:
-        raise click.UsageError(str(error)) from None
     except KeyboardInterrupt:
         return
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from oncue.cli.clients import Clients
 from oncue.errors import SetupError
-from oncue.services.cloudformation.documents import Document
+from oncue.services.cloudformation.documents import Document, TemplateError
 
 BUCKET = "oncue-artifacts"
 FILE_DATE = (1980, 1, 1, 0, 0, 0)
@@ -71,7 +71,7 @@ def package(document: Document, folder: Path, clients: Clients) -> list[str]:
             continue
         source = (folder / local).resolve()
         if source not in known:
-            data = _read(source, document, path)
+            data = _read(source, path)
             name = hashlib.sha256(data).hexdigest()
             fresh = clients.upload(name, data)
             known[source] = name
@@ -108,11 +108,9 @@ def _local(value: Any) -> str | None:
     return value
 
 
-def _read(source: Path, document: Document, path: tuple[str, ...]) -> bytes:
+def _read(source: Path, path: tuple[str, ...]) -> bytes:
     if source.is_dir():
         return pack(source)
     if source.is_file() and source.suffix in (".zip", ".jar"):
         return source.read_bytes()
-    line = document.line(path)
-    where = f"line {line}: " if line else ""
-    raise SetupError(f"{where}{'.'.join(path[1:])}: {source} is neither a folder nor a .zip file.")
+    raise TemplateError(f"{source} is neither a folder nor a .zip file.", path)

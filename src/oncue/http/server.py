@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -14,13 +13,12 @@ from granian.server.embed import Server as Granian
 
 from oncue.errors import SetupError
 from oncue.http import ports
-from oncue.http.web import Door, Headers, Incoming, Outgoing
+from oncue.http.web import BODY_BYTES_MAX, Door, Headers, Incoming, Outgoing, refused
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-BODY_BYTES_MAX = 72 * 1024 * 1024  # a CreateFunction request may have 70,167,211 bytes
 HEAD_BYTES_MAX = 64 * 1024
 CONNECTIONS_WAITING_MAX = 4_096
 REQUESTS_MAX = 20_000  # at once, long polls included
@@ -30,13 +28,12 @@ LOOK_AGAIN_S = 0.005
 log = logging.getLogger("oncue")
 
 
-class Refused(Exception):
+class Unreadable(Exception):
     """The bytes themselves are not acceptable; carries the answer."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
-        body = f'{{"message":"{message}"}}'.encode()
-        self.answer = Outgoing(status, [("content-type", "application/json"), ("connection", "close")], body)
+        self.answer = refused(status, message, ("connection", "close"))
 
 
 class Server:
@@ -112,8 +109,8 @@ class Server:
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         try:
             body = await _body(headers, receive)
-        except Refused as refused:
-            return refused.answer
+        except Unreadable as unreadable:
+            return unreadable.answer
         incoming = Incoming(
             method=scope["method"],
             path=scope["raw_path"].decode("latin-1") or "/",
@@ -147,33 +144,19 @@ async def _body(headers: Headers, receive: Receive) -> bytes:
     short."""
     stated = next((value for name, value in headers if name == "content-length"), "")
     if stated.isdigit() and int(stated) > BODY_BYTES_MAX:
-        raise Refused(413, f"The request body has more than {BODY_BYTES_MAX} bytes.")
+        raise Unreadable(413, f"The request body has more than {BODY_BYTES_MAX} bytes.")
     parts: list[bytes] = []
     size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Refused(400, "The client closed the connection within the body.")
+            raise Unreadable(400, "The client closed the connection within the body.")
         part = message.get("body", b"")
         size += len(part)
         if size > BODY_BYTES_MAX:
-            raise Refused(413, f"The request body has more than {BODY_BYTES_MAX} bytes.")
+            raise Unreadable(413, f"The request body has more than {BODY_BYTES_MAX} bytes.")
         if part:
             parts.append(part)
         if not message.get("more_body"):
             break
-    body = parts[0] if len(parts) == 1 else b"".join(parts)
-    if any(name == "content-encoding" and value == "gzip" for name, value in headers):
-        return _gunzipped(body)
-    return body
-
-
-def _gunzipped(body: bytes) -> bytes:
-    unpacker = zlib.decompressobj(wbits=31)
-    try:
-        plain = unpacker.decompress(body, BODY_BYTES_MAX)
-    except zlib.error:
-        raise Refused(400, "The request body is not valid gzip.") from None
-    if not unpacker.eof:
-        raise Refused(413, f"The request body is cut short or has more than {BODY_BYTES_MAX} bytes unpacked.")
-    return plain
+    return parts[0] if len(parts) == 1 else b"".join(parts)

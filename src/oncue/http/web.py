@@ -1,6 +1,7 @@
 """Where a request goes: to our own pages, to an HTTP API, or to an AWS operation."""
 
 import re
+import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from oncue.services.apigatewayv2.web import WebRequest
 Gone = Callable[[], Awaitable[None]]
 Headers = list[tuple[str, str]]
 
+BODY_BYTES_MAX = 72 * 1024 * 1024  # a CreateFunction request may have 70,167,211 bytes
 API_HOST = re.compile(r"^([a-z0-9]+)\.execute-api\.")
 API_PATH = re.compile(r"^/_aws/execute-api/([a-z0-9]+)(/.*)?$")
 HEALTH = ("/health", "/_localstack/health")
@@ -66,8 +68,11 @@ class Door:
             if match := API_PATH.match(incoming.path):
                 return await self._api(match[1], match[2] or "/", incoming, base_url)
             return await self._own_page(incoming)
-        reply = await self._dispatch.answer(_request(incoming), base_url, gone)
-        return _outgoing(reply)
+        try:
+            request = _request(incoming)
+        except ServiceError as error:
+            return refused(error.status, error.message)
+        return _outgoing(await self._dispatch.answer(request, base_url, gone))
 
     async def _own_page(self, incoming: Incoming) -> Outgoing:
         if incoming.path in HEALTH and incoming.method in ("GET", "HEAD"):
@@ -76,14 +81,14 @@ class Door:
             try:
                 status, body = await self._artifacts.answer(_request(incoming))
             except ServiceError as error:
-                return _refused(error.status, error.message)
+                return refused(error.status, error.message)
             return Outgoing(status, [("content-type", "application/octet-stream")], body)
-        return _refused(404, f"There is no page {incoming.path}.")
+        return refused(404, f"There is no page {incoming.path}.")
 
     async def _api(self, api_id: str, path: str, incoming: Incoming, base_url: str) -> Outgoing:
         owner = await self._apis.owner(self._call, api_id)
         if owner is None:
-            return _refused(404, "Not Found")
+            return refused(404, "Not Found")
         call = self._call.on_behalf(*owner)
         call.base_url = base_url
         web = WebRequest(
@@ -104,13 +109,31 @@ def _request(incoming: Incoming) -> Request:
     headers: dict[str, str] = {}
     for name, value in incoming.headers:
         headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return Request(incoming.method, incoming.path, incoming.query, headers, incoming.body)
+    body = _unpacked(incoming.body) if headers.get("content-encoding") == "gzip" else incoming.body
+    return Request(incoming.method, incoming.path, incoming.query, headers, body)
 
 
 def _outgoing(reply: Reply) -> Outgoing:
     return Outgoing(reply.status, list(reply.headers.items()), reply.body)
 
 
-def _refused(status: int, message: str) -> Outgoing:
+def refused(status: int, message: str, *headers: tuple[str, str]) -> Outgoing:
     quoted = message.replace("\\", "\\\\").replace('"', '\\"')
-    return Outgoing(status, JSON, f'{{"message":"{quoted}"}}'.encode())
+    return Outgoing(status, [*JSON, *headers], f'{{"message":"{quoted}"}}'.encode())
+
+
+def _unpacked(body: bytes) -> bytes:
+    """The content of a gzip body, as the SDKs send large requests. ServiceError when it is broken or too
+    large."""
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        plain = unpacker.decompress(body, BODY_BYTES_MAX)
+    except zlib.error:
+        raise ServiceError("SerializationException", "The request body is not valid gzip.") from None
+    if not unpacker.eof:
+        raise ServiceError(
+            "RequestEntityTooLargeException",
+            f"The request body is cut short, or has more than {BODY_BYTES_MAX} bytes unpacked.",
+            413,
+        )
+    return plain

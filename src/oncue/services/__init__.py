@@ -136,20 +136,31 @@ class _Mirror:
 
     def __getattr__(self, operation: str) -> Any:
         method = getattr(self._service, operation)
-        return lambda **parameters: method(self._call, **parameters)
+
+        def perform(**parameters: Any) -> Any:
+            refuse_undeclared(method, parameters)
+            return method(self._call, **parameters)
+
+        return perform
 
 
 @cache
 def declared(function: Method) -> frozenset[str]:
     """The keyword parameters of an operation's method: its coverage."""
-    kinds = inspect.signature(function).parameters.values()
-    return frozenset(p.name for p in kinds if p.kind is inspect.Parameter.KEYWORD_ONLY)
+    parameters = inspect.signature(function).parameters.values()
+    return frozenset(one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY)
+
+
+@cache
+def _takes_any(function: Method) -> bool:
+    kinds = {one.kind for one in inspect.signature(function).parameters.values()}
+    return inspect.Parameter.VAR_KEYWORD in kinds
 
 
 def refuse_undeclared(method: Method, parameters: Mapping[str, Any]) -> None:
     function = getattr(method, "__func__", method)
     extra = parameters.keys() - declared(function)
-    if extra:
+    if extra and not _takes_any(function):
         code = getattr(getattr(method, "__self__", None), "refusal", Service.refusal)
         names = ", ".join(sorted(extra))
         raise ServiceError(code, f"Oncue does not support the parameter {names} of this operation.")

@@ -14,6 +14,7 @@ from oncue.store import Row, Transaction
 CLAIM_ITEMS_MAX = 1_000
 EXPIRE_ITEMS_MAX = 1_000
 CLAIM_BYTES = 8
+ID_MAX = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,15 @@ SELECT name FROM backlog_groups WHERE lane = :lane AND due_at <= :now
 ORDER BY due_at, name LIMIT :limit FOR UPDATE SKIP LOCKED
 """
 CLAIM_OF_GROUP = f"""
+WITH head AS (
+    SELECT id, due_at FROM backlog WHERE lane = :lane AND group_key = :name ORDER BY id LIMIT :limit
+)
 UPDATE backlog
 SET claim = :claim, due_at = :until, attempts = attempts + 1,
     first_claimed_at = COALESCE(first_claimed_at, :now)
 WHERE id IN (
-    SELECT id FROM backlog WHERE lane = :lane AND group_key = :name ORDER BY id LIMIT :limit
+    SELECT id FROM head
+    WHERE id < (SELECT COALESCE(MIN(id), {ID_MAX}) FROM head WHERE due_at > :now)
 )
 RETURNING {COLUMNS}
 """

@@ -152,7 +152,8 @@ def test_conditions_decide(dynamodb: Any, table: Make) -> None:
         ),
         (
             {"id": {"S": "a"}, "z": {"NULL": False}},
-            "One or more parameter values were invalid: Null attribute value types must have the value of true",
+            "One or more parameter values were invalid: "
+            "Null attribute value types must have the value of true",
         ),
         ({"id": {"S": "a"}, "big": {"S": "x" * 409_600}}, "Item size has exceeded the maximum allowed size"),
     ],
@@ -206,7 +207,7 @@ def test_parameters_that_are_refused(dynamodb: Any, table: Make) -> None:
     unused = {"ExpressionAttributeValues": {":x": {"S": "x"}}}
     assert refusal(dynamodb.put_item, TableName=name, Item=item(id="a"), **unused) == (
         "ValidationException",
-        "ExpressionAttributeValues can only be specified when using expressions",
+        "ExpressionAttributeValues can only be specified when using expressions: ConditionExpression is null",
     )
     assert refusal(
         dynamodb.put_item,

@@ -97,7 +97,7 @@ def test_refused(text: str, sentence: str) -> None:
 def test_sums_are_exact() -> None:
     assert numbers.add("0.1", "0.2") == "0.3"
     assert numbers.subtract("1", "1e-30") == "0." + "9" * 30
-    with pytest.raises(ServiceError, match="38 significant digits"):
+    with pytest.raises(ServiceError, match="Number overflow"):
         numbers.add("1" + "0" * 40, "1")
 
 

@@ -1,5 +1,6 @@
 """CloudWatch Logs as boto3 and the AWS CLI see it."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,14 +24,10 @@ def written(
     logs: Any, stream: str, messages: list[str], at_ms: int | None = None, group: str = GROUP
 ) -> None:
     first = now_ms() - 1000 if at_ms is None else at_ms
-    for make in (
-        lambda: logs.create_log_group(logGroupName=group),
-        lambda: logs.create_log_stream(logGroupName=group, logStreamName=stream),
-    ):
-        try:
-            make()
-        except ClientError as error:
-            assert error.response["Error"]["Code"] == "ResourceAlreadyExistsException"
+    with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+        logs.create_log_group(logGroupName=group)
+    with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
     logs.put_log_events(
         logGroupName=group,
         logStreamName=stream,

@@ -68,6 +68,19 @@ def test_a_receive_moves_the_dead_and_brings_the_living(pair: Pair) -> None:
     assert {message["Body"] for message in pair.receive(pair.dead)} == {"old1", "old2"}
 
 
+def test_no_message_comes_twice_in_one_receive(pair: Pair) -> None:
+    """With no visibility timeout, a receive that moves a dead letter looks for more and must not find its
+    own."""
+    pair.redrive(maxReceiveCount=2)
+    pair.sqs.send_message(QueueUrl=pair.url, MessageBody="old")
+    pair.receive(pair.url)
+    pair.receive(pair.url)
+    pair.sqs.send_message(QueueUrl=pair.url, MessageBody="new")
+    got = pair.sqs.receive_message(QueueUrl=pair.url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+    assert [message["Body"] for message in got["Messages"]] == ["new"]
+    assert [message["Body"] for message in pair.receive(pair.url)] == ["new"]
+
+
 def test_a_dead_letter_wakes_those_who_wait_for_it(pair: Pair, client: Client) -> None:
     import threading
 

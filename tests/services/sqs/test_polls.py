@@ -201,3 +201,18 @@ async def test_the_counting_is_bounded(opened: Store) -> None:
         url = await local.queue(f"q{number}")
         assert await local.bodies(url) == []
     assert len(polls._room) == 3
+
+
+async def test_creating_at_once_makes_one_queue(sqs: Local) -> None:
+    urls = await asyncio.gather(*(sqs.queue(VisibilityTimeout="9") for _ in range(10)))
+    assert set(urls) == {"http://here/123456789012/q"}
+    listed = await sqs.list_queues()
+    assert listed["QueueUrls"] == ["http://here/123456789012/q"]
+
+
+async def test_duplicates_at_once_are_one_message(sqs: Local) -> None:
+    url = await sqs.queue("q.fifo", FifoQueue="true", ContentBasedDeduplication="true")
+    sends = (sqs.send_message(QueueUrl=url, MessageBody="m", MessageGroupId="g") for _ in range(10))
+    sent = await asyncio.gather(*sends)
+    assert len({(one["MessageId"], one["SequenceNumber"]) for one in sent}) == 1
+    assert await sqs.bodies(url) == ["m"]

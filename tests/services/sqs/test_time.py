@@ -222,3 +222,17 @@ async def test_another_service_sends_in_its_own_transaction(sqs: Local) -> None:
     with pytest.raises(ServiceError, match="MessageBody"):
         await sqs.call.transact(two_sends)
     assert await sqs.bodies(url) == []
+
+
+async def test_a_fifo_delay_holds_for_each_message(sqs: Local, forward: Forward) -> None:
+    fifo = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
+    url = await sqs.queue("q.fifo", DelaySeconds="10", **fifo)
+    await sqs.send_message(QueueUrl=url, MessageBody="1", MessageGroupId="g")
+    forward(8)
+    await sqs.send_message(QueueUrl=url, MessageBody="2", MessageGroupId="g")
+    forward(3)
+    handle = await handle_of(sqs, url, MaxNumberOfMessages=10)
+    await sqs.delete_message(QueueUrl=url, ReceiptHandle=handle)
+    assert await sqs.bodies(url) == []
+    forward(8)
+    assert await sqs.bodies(url) == ["2"]

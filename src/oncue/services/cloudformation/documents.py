@@ -22,6 +22,10 @@ class TemplateError(Exception):
         self.path = path
         self.line = line
 
+    def sentence(self) -> str:
+        """What the API answers: AWS's sentences as they are, others with their place."""
+        return self.message if self.message.startswith("Template format error") else self.placed()
+
     def placed(self) -> str:
         """The sentence, preceded by the resource and the property where it does not name them itself."""
         if len(self.path) < 2 or str(self.path[1]) in self.message:

@@ -144,10 +144,10 @@ def symbolic(scope_of: Callable[[Callable[[str, str | None], Any]], Scope]) -> S
     return scope_of(lookup)
 
 
-def symbolic_existing(template: Template, scope: Scope) -> dict[str, Existing]:
+def symbolic_existing(template: Template, scope: Scope, kinds: Kinds) -> dict[str, Existing]:
     """What is deployed, as far as its own template tells."""
     return {
-        key: Existing(resource.type, properties_of(resource, scope))
+        key: Existing(resource.type, properties_of(resource, scope, kinds.get(resource.type)))
         for key, resource in chosen(template, scope).items()
     }
 
@@ -171,7 +171,7 @@ def plan(template: Template, scope: Scope, existing: Mapping[str, Existing], kin
             fresh.add(key)
             changes.append(Change(key, resource.type, action))
             continue
-        after = properties_of(resource, scope)
+        after = properties_of(resource, scope, kind)
         changed = differing(there.properties, after, fresh)
         action = "update" if changed else "unchanged"
         if changed and kind is not None and kind.replacing(changed):

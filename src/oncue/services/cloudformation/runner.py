@@ -16,7 +16,7 @@ from oncue.services.cloudformation.resources import KINDS
 from oncue.store import Transaction, backlog
 
 LANE = "cloudformation/operations"
-CLAIM_S = 15.0  # how long after a crash an operation goes on
+CLAIM_S = 5.0  # how long after a crash an operation goes on
 RETRY_S = 5.0
 IDLE_S = 30.0
 OPERATIONS_AT_ONCE_MAX = 4
@@ -94,16 +94,17 @@ class Runner:
         self.claim_s = claim_s
         self._task: asyncio.Task[None] | None = None
         self._carrying: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     def start(self, call: Call) -> None:
         self._task = asyncio.create_task(self._listen(call))
 
     async def stop(self) -> None:
-        """What runs is left where it is: every step is in the store, the claim lapses, another goes on."""
-        tasks = [*self._carrying, *([self._task] if self._task else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Each operation stops after its step and is given back: another node, or the next start, goes on."""
+        self._stopping = True
+        if self._task is not None:
+            self._task.cancel()
+        await asyncio.gather(*self._carrying, *([self._task] if self._task else []), return_exceptions=True)
 
     async def _listen(self, call: Call) -> None:
         with call.store.listen(LANE) as bell:
@@ -136,7 +137,9 @@ class Runner:
         own = call.on_behalf(ticket.account, ticket.region)
         try:
             while await self._turn(own, item, ticket):
-                pass
+                if self._stopping:
+                    await own.transact(lambda inner: self._hold(inner.tx, item, inner.now, held_s=0.0))
+                    return
         except Lost:
             log.info("the operation %s on %s goes on elsewhere", ticket.operation, ticket.stack_id)
         except Exception:
@@ -161,8 +164,9 @@ class Runner:
             await self._perform(call, item, ticket, turn.work)
         return turn is not None and not turn.ended
 
-    def _hold(self, tx: Transaction, item: backlog.Item, now: float) -> None:
-        if not backlog.extend(tx, LANE, item.id, item.claim, now=now, until=now + self.claim_s):
+    def _hold(self, tx: Transaction, item: backlog.Item, now: float, held_s: float | None = None) -> None:
+        until = now + (self.claim_s if held_s is None else held_s)
+        if not backlog.extend(tx, LANE, item.id, item.claim, now=now, until=until):
             raise Lost
 
     async def _perform(self, call: Call, item: backlog.Item, ticket: Ticket, work: steps.Work) -> None:

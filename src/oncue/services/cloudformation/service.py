@@ -437,7 +437,7 @@ def changes_of(
     try:
         return plan.plan(template, stack.scope(lookup, target), existing, KINDS)
     except TemplateError as error:
-        raise refuse(error.placed()) from None
+        raise refuse(error.sentence()) from None
 
 
 def differs(call: Call, stack: Stack, target: Target) -> bool:
@@ -461,7 +461,7 @@ def check_resources(template: Template) -> None:
     try:
         plan.check(template, KINDS)
     except TemplateError as error:
-        raise refuse(error.placed()) from None
+        raise refuse(error.sentence()) from None
 
 
 async def read_template(call: Call, body: str | None, url: str | None) -> tuple[str, Template]:
@@ -481,7 +481,7 @@ async def read_template(call: Call, body: str | None, url: str | None) -> tuple[
     try:
         template = await asyncio.to_thread(parse, body)
     except TemplateError as error:
-        raise refuse(error.placed()) from None
+        raise refuse(error.sentence()) from None
     except SetupError as error:
         raise refuse(str(error)) from None
     return body, template

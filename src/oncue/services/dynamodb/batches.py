@@ -3,7 +3,7 @@
 from typing import Any
 
 from oncue.services import Call
-from oncue.services.dynamodb import items, keys, paths, projections, tables, values, writes
+from oncue.services.dynamodb import items, keys, metrics, paths, projections, tables, values, writes
 from oncue.services.dynamodb.capacity import Meter
 from oncue.services.dynamodb.keys import Position
 from oncue.services.dynamodb.placeholders import Placeholders
@@ -60,7 +60,7 @@ def _get_request(
             raise invalid(f"Oncue does not support the parameter {member} of this operation.")
     expression = request.get("ProjectionExpression")
     placeholders = Placeholders(
-        request.get("ExpressionAttributeNames"), None, has_expression=expression is not None
+        request.get("ExpressionAttributeNames"), None, ProjectionExpression=expression
     )
     tree = projections.parse(expression, placeholders)
     placeholders.refuse_unused()
@@ -71,7 +71,9 @@ def _get_request(
     return table, tree, positions
 
 
-def write(call: Call, requests: dict[str, list[dict[str, Any]]], capacity: str | None) -> dict[str, Any]:
+def write(
+    call: Call, requests: dict[str, list[dict[str, Any]]], capacity: str | None, collections: str | None
+) -> dict[str, Any]:
     """All in one transaction, locked in the order of their keys, so that two batches cannot block each
     other."""
     if sum(map(len, requests.values())) > WRITES_MAX:
@@ -91,7 +93,11 @@ def write(call: Call, requests: dict[str, list[dict[str, Any]]], capacity: str |
         raise invalid(DUPLICATES)
     meters: dict[int, Meter] = {}
     for one in ordered:
-        before, after = writes.carry_out(call, one)
+        before, after = writes.carry_out(call, one, wants_before=capacity not in (None, "NONE"))
         meters.setdefault(one.table.id, Meter(one.table, writes=True)).write(before, after)
     reports = [report for meter in meters.values() if (report := meter.report(capacity))]
-    return {"UnprocessedItems": {}, "ConsumedCapacity": reports or None}
+    return {
+        "UnprocessedItems": {},
+        "ConsumedCapacity": reports or None,
+        "ItemCollectionMetrics": metrics.of_many(call, ordered, collections),
+    }

@@ -67,11 +67,18 @@ def _out_of_range(*, big: bool) -> Exception:
 
 
 def add(left: str, right: str) -> str:
-    return spell_decimal(EXACT.add(Decimal(left), Decimal(right)))
+    return _spell_sum(EXACT.add(Decimal(left), Decimal(right)))
 
 
 def subtract(left: str, right: str) -> str:
-    return spell_decimal(EXACT.subtract(Decimal(left), Decimal(right)))
+    return _spell_sum(EXACT.subtract(Decimal(left), Decimal(right)))
+
+
+def _spell_sum(number: Decimal) -> str:
+    """AWS calls a sum of too many digits an overflow."""
+    if len("".join(map(str, number.as_tuple().digits)).strip("0")) > DIGITS_MAX:
+        raise _out_of_range(big=True)
+    return spell_decimal(number)
 
 
 def size(spelled: str) -> int:

@@ -77,7 +77,7 @@ class Source:
             self.wheres.append(f"{sort} {asked.operator} :low")
 
     def rows(self, tx: Transaction, after: tuple[bytes, ...] | None, count: int) -> list[Row]:
-        columns = [f"{self.row}.place", f"{self.row}.sort"]
+        columns = [f"{self.row}.sort"] if "place" in self.bound else [f"{self.row}.place", f"{self.row}.sort"]
         bound: dict[str, Any] = {"table": self.table.id, "count": count, **self.bound}
         if self.index is not None:
             columns += ["e.item_place", "e.item_sort"]
@@ -85,7 +85,7 @@ class Source:
         wheres = list(self.wheres)
         if after is not None:
             names = [f"after_{n}" for n in range(len(columns))]
-            bound |= dict(zip(names, after, strict=True))
+            bound |= dict(zip(names, after[-len(columns) :], strict=True))
             marks = ", ".join(f":{name}" for name in names)
             wheres.append(f"({', '.join(columns)}) {'>' if self.forward else '<'} ({marks})")
         sql = " AND ".join([FROM_TABLE if self.index is None else FROM_INDEX, *wheres])

@@ -18,14 +18,22 @@ class Placeholders:
     """The two maps of a request; `unused()` after its last expression has been read."""
 
     def __init__(
-        self, names: dict[str, str] | None, given: dict[str, Any] | None, *, has_expression: bool
+        self, names: dict[str, str] | None, given: dict[str, Any] | None, **expressions: str | None
     ) -> None:
-        """`has_expression`: whether the request holds any expression that could use them."""
+        """`expressions`: all that the operation has, None where the request has it not."""
         self.names = names or {}
         self.values: dict[str, Value] = {}
         self.unused = set[str]()
-        self._check_keys("ExpressionAttributeNames", names, NAME, has_expression)
-        self._check_keys("ExpressionAttributeValues", given, VALUE, has_expression)
+        if names is not None and not any(text is not None for text in expressions.values()):
+            raise invalid("ExpressionAttributeNames can only be specified when using expressions")
+        usable = [name for name in expressions if name != "ProjectionExpression"]
+        if given is not None and all(expressions[name] is None for name in usable):
+            raise invalid(
+                "ExpressionAttributeValues can only be specified when using expressions: "
+                f"{' and '.join(usable)} {'are' if len(usable) > 1 else 'is'} null"
+            )
+        self._check_keys("ExpressionAttributeNames", names, NAME)
+        self._check_keys("ExpressionAttributeValues", given, VALUE)
         for key, value in (given or {}).items():
             try:
                 self.values[key] = values.admit(value)
@@ -37,13 +45,10 @@ class Placeholders:
             raise invalid("ExpressionAttributeValues exceeds max size")
         self.unused.update(self.names, self.values)
 
-    def _check_keys(
-        self, member: str, given: dict[str, Any] | None, key: re.Pattern[str], has_expression: bool
-    ) -> None:
+    @staticmethod
+    def _check_keys(member: str, given: dict[str, Any] | None, key: re.Pattern[str]) -> None:
         if given is None:
             return
-        if not has_expression:
-            raise invalid(f"{member} can only be specified when using expressions")
         if not given:
             raise invalid(f"{member} must not be empty")
         for text in given:

@@ -32,7 +32,12 @@ def query(
     ExclusiveStartKey: dict[str, Any] | None,
     ReturnConsumedCapacity: str | None,
 ) -> dict[str, Any]:
-    placeholders = Placeholders(ExpressionAttributeNames, ExpressionAttributeValues, has_expression=True)
+    placeholders = Placeholders(
+        ExpressionAttributeNames,
+        ExpressionAttributeValues,
+        FilterExpression=FilterExpression,
+        KeyConditionExpression=KeyConditionExpression,
+    )
     asked = key_conditions.parse(KeyConditionExpression, placeholders)
     condition = _filter(FilterExpression, placeholders)
     wanted = projections.parse(ProjectionExpression, placeholders)
@@ -76,9 +81,11 @@ def scan(
     ReturnConsumedCapacity: str | None,
 ) -> dict[str, Any]:
     _admit_segment(Segment, TotalSegments)
-    has_expression = FilterExpression is not None or ProjectionExpression is not None
     placeholders = Placeholders(
-        ExpressionAttributeNames, ExpressionAttributeValues, has_expression=has_expression
+        ExpressionAttributeNames,
+        ExpressionAttributeValues,
+        FilterExpression=FilterExpression,
+        ProjectionExpression=ProjectionExpression,
     )
     condition = _filter(FilterExpression, placeholders)
     wanted = projections.parse(ProjectionExpression, placeholders)

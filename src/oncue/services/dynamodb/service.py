@@ -10,6 +10,7 @@ from oncue.services.dynamodb import (
     batches,
     items,
     keys,
+    metrics,
     paths,
     projections,
     queries,
@@ -127,9 +128,7 @@ class Dynamodb(Service):
         ConsistentRead: bool = False,
         ReturnConsumedCapacity: str | None = None,
     ) -> Reply:
-        placeholders = Placeholders(
-            ExpressionAttributeNames, None, has_expression=ProjectionExpression is not None
-        )
+        placeholders = Placeholders(ExpressionAttributeNames, None, ProjectionExpression=ProjectionExpression)
         wanted = projections.parse(ProjectionExpression, placeholders)
         placeholders.refuse_unused()
         table = tables.find(call, TableName)
@@ -164,7 +163,7 @@ class Dynamodb(Service):
             ExpressionAttributeValues=ExpressionAttributeValues,
             ReturnValuesOnConditionCheckFailure=ReturnValuesOnConditionCheckFailure,
         )
-        return _carry_out(call, write, ReturnValues, ReturnConsumedCapacity)
+        return _carry_out(call, write, ReturnValues, ReturnConsumedCapacity, ReturnItemCollectionMetrics)
 
     def update_item(
         self,
@@ -191,7 +190,7 @@ class Dynamodb(Service):
             ExpressionAttributeValues=ExpressionAttributeValues,
             ReturnValuesOnConditionCheckFailure=ReturnValuesOnConditionCheckFailure,
         )
-        return _carry_out(call, write, ReturnValues, ReturnConsumedCapacity)
+        return _carry_out(call, write, ReturnValues, ReturnConsumedCapacity, ReturnItemCollectionMetrics)
 
     def delete_item(
         self,
@@ -217,7 +216,7 @@ class Dynamodb(Service):
             ExpressionAttributeValues=ExpressionAttributeValues,
             ReturnValuesOnConditionCheckFailure=ReturnValuesOnConditionCheckFailure,
         )
-        return _carry_out(call, write, ReturnValues, ReturnConsumedCapacity)
+        return _carry_out(call, write, ReturnValues, ReturnConsumedCapacity, ReturnItemCollectionMetrics)
 
     # -- many items
 
@@ -316,7 +315,7 @@ class Dynamodb(Service):
         ReturnConsumedCapacity: str | None = None,
         ReturnItemCollectionMetrics: str | None = None,
     ) -> Reply:
-        return batches.write(call, RequestItems, ReturnConsumedCapacity)
+        return batches.write(call, RequestItems, ReturnConsumedCapacity, ReturnItemCollectionMetrics)
 
     def transact_write_items(
         self,
@@ -327,7 +326,9 @@ class Dynamodb(Service):
         ReturnConsumedCapacity: str | None = None,
         ReturnItemCollectionMetrics: str | None = None,
     ) -> Reply:
-        return transactions.write(call, TransactItems, ClientRequestToken, ReturnConsumedCapacity)
+        return transactions.write(
+            call, TransactItems, ClientRequestToken, ReturnConsumedCapacity, ReturnItemCollectionMetrics
+        )
 
     @reads_only
     def transact_get_items(
@@ -385,12 +386,19 @@ def _only_old(returned: str) -> None:
         raise invalid("ReturnValues can only be ALL_OLD or NONE")
 
 
-def _carry_out(call: Call, write: writes.Write, returned: str, capacity: str | None) -> Reply:
-    before, after = writes.carry_out(call, write)
+def _carry_out(
+    call: Call, write: writes.Write, returned: str, capacity: str | None, collections: str | None
+) -> Reply:
+    wants_before = returned != "NONE" or capacity not in (None, "NONE")
+    before, after = writes.carry_out(call, write, wants_before=wants_before)
     meter = Meter(write.table, writes=True)
     meter.write(before, after)
     shown = {"ALL_OLD": before, "UPDATED_OLD": before, "ALL_NEW": after, "UPDATED_NEW": after}.get(returned)
     if shown is not None and returned.startswith("UPDATED"):
         wanted = write.update.wanted if write.update else None
         shown = paths.project(shown, wanted) if wanted else None
-    return {"Attributes": shown or None, "ConsumedCapacity": meter.report(capacity)}
+    return {
+        "Attributes": shown or None,
+        "ConsumedCapacity": meter.report(capacity),
+        "ItemCollectionMetrics": metrics.of(call, write, collections),
+    }

@@ -1,5 +1,6 @@
 """What a table is: its keys, its indexes, how it is made, found and described."""
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,6 +17,12 @@ from oncue.store import Row
 TABLES_CACHED = 512
 COUNTED_MAX = 100_000  # ItemCount and TableSizeBytes stop here; AWS brings them up to date every six hours
 STRANGE_TABLE_ARN = "Invalid TableArn: Invalid ResourceArn provided as input"
+
+NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
+STRANGE_NAME = (
+    "Invalid table/index name.  Table/index names must be between 3 and 255 characters long, and may contain "
+    "only the characters a-z, A-Z, 0-9, '_', '-', and '.'"
+)
 
 Attribute = tuple[str, str]  # name and type
 
@@ -50,13 +57,15 @@ class Table:
 def name_of(call: Call, name_or_arn: str) -> str:
     """TableName may be a name or the ARN of a table of the caller's own."""
     if not name_or_arn.startswith("arn:"):
+        if not NAME.fullmatch(name_or_arn):
+            raise invalid(STRANGE_NAME)
         return name_or_arn
     try:
         arn = arns.parse(name_or_arn)
     except ValueError:
         raise invalid(STRANGE_TABLE_ARN) from None
     kind, _, name = arn.resource.partition("/")
-    if arn.service != "dynamodb" or kind != "table":
+    if arn.service != "dynamodb" or kind != "table" or not NAME.fullmatch(name):
         raise invalid(STRANGE_TABLE_ARN)
     if (arn.account, arn.region) != (call.account, call.region):
         raise no_table()

@@ -7,7 +7,17 @@ import msgspec
 
 from oncue.errors import ServiceError
 from oncue.services import Call
-from oncue.services.dynamodb import conditions, items, keys, paths, projections, tables, values, writes
+from oncue.services.dynamodb import (
+    conditions,
+    items,
+    keys,
+    metrics,
+    paths,
+    projections,
+    tables,
+    values,
+    writes,
+)
 from oncue.services.dynamodb.capacity import Meter
 from oncue.services.dynamodb.keys import Position
 from oncue.services.dynamodb.placeholders import Placeholders
@@ -27,7 +37,11 @@ Reason = dict[str, Any]
 
 
 def write(
-    call: Call, actions: list[dict[str, Any]], token: str | None, capacity: str | None
+    call: Call,
+    actions: list[dict[str, Any]],
+    token: str | None,
+    capacity: str | None,
+    collections: str | None,
 ) -> dict[str, Any]:
     if token is not None and _done_before(call, token, actions):
         return {}
@@ -53,7 +67,10 @@ def write(
     if total > BYTES_MAX:
         raise invalid(TOO_BIG)
     reports = [report for meter in meters.values() if (report := meter.report(capacity, split=True))]
-    return {"ConsumedCapacity": reports or None}
+    return {
+        "ConsumedCapacity": reports or None,
+        "ItemCollectionMetrics": metrics.of_many(call, prepared, collections),
+    }
 
 
 def _prepare(call: Call, action: dict[str, Any]) -> Write:
@@ -93,12 +110,13 @@ def _done_before(call: Call, token: str, actions: list[dict[str, Any]]) -> bool:
 
     The note stays only if this transaction succeeds; another with the same token waits for that.
     """
+    hashed = hashlib.sha256(token.encode()).digest()
     call.tx.run(
         "DELETE FROM dynamodb_tokens WHERE account = :account AND region = :region AND token = :token "
         "AND expires_at <= :now",
         account=call.account,
         region=call.region,
-        token=token,
+        token=hashed,
         now=call.now,
     )
     call.tx.run(
@@ -114,7 +132,7 @@ def _done_before(call: Call, token: str, actions: list[dict[str, Any]]) -> bool:
         "ON CONFLICT (account, region, token) DO NOTHING",
         account=call.account,
         region=call.region,
-        token=token,
+        token=hashed,
         digest=digest,
         expires_at=call.now + TOKEN_S,
     )
@@ -124,7 +142,7 @@ def _done_before(call: Call, token: str, actions: list[dict[str, Any]]) -> bool:
         "SELECT digest FROM dynamodb_tokens WHERE account = :account AND region = :region AND token = :token",
         account=call.account,
         region=call.region,
-        token=token,
+        token=hashed,
     )
     if row is None or row["digest"] != digest:
         raise ServiceError(
@@ -141,7 +159,7 @@ def get(call: Call, actions: list[dict[str, Any]], capacity: str | None) -> dict
         request = action["Get"]
         expression = request.get("ProjectionExpression")
         placeholders = Placeholders(
-            request.get("ExpressionAttributeNames"), None, has_expression=expression is not None
+            request.get("ExpressionAttributeNames"), None, ProjectionExpression=expression
         )
         trees.append(projections.parse(expression, placeholders))
         placeholders.refuse_unused()

@@ -28,7 +28,9 @@ class Write:
     condition: Condition | None
     change: Change
     shows_item: bool  # in the refusal, when the condition does not hold
+    key: Item
     update: Update | None = None
+    puts: bool = False  # whatever was there: with no condition and no index, it need not be read
 
 
 def _condition(text: str | None, placeholders: Placeholders) -> Condition | None:
@@ -48,7 +50,7 @@ def put(
     placeholders = Placeholders(
         ExpressionAttributeNames,
         ExpressionAttributeValues,
-        has_expression=ConditionExpression is not None,
+        ConditionExpression=ConditionExpression,
     )
     condition = _condition(ConditionExpression, placeholders)
     placeholders.refuse_unused()
@@ -62,6 +64,8 @@ def put(
         condition,
         lambda before: item,
         ReturnValuesOnConditionCheckFailure == "ALL_OLD",
+        item,
+        puts=condition is None,
     )
 
 
@@ -80,14 +84,14 @@ def delete(
     placeholders = Placeholders(
         ExpressionAttributeNames,
         ExpressionAttributeValues,
-        has_expression=ConditionExpression is not None,
+        ConditionExpression=ConditionExpression,
     )
     condition = _condition(ConditionExpression, placeholders)
     placeholders.refuse_unused()
     table = tables.find(call, TableName)
-    _, at = keys.of_key(table, Key)
+    key, at = keys.of_key(table, Key)
     change: Change = (lambda before: before) if checks_only else (lambda before: None)
-    return Write(table, at, condition, change, ReturnValuesOnConditionCheckFailure == "ALL_OLD")
+    return Write(table, at, condition, change, ReturnValuesOnConditionCheckFailure == "ALL_OLD", key)
 
 
 def update(
@@ -104,7 +108,8 @@ def update(
     placeholders = Placeholders(
         ExpressionAttributeNames,
         ExpressionAttributeValues,
-        has_expression=ConditionExpression is not None or UpdateExpression is not None,
+        UpdateExpression=UpdateExpression,
+        ConditionExpression=ConditionExpression,
     )
     asked = updates.NOTHING if UpdateExpression is None else updates.parse(UpdateExpression, placeholders)
     condition = _condition(ConditionExpression, placeholders)
@@ -123,11 +128,19 @@ def update(
         return after
 
     shows = ReturnValuesOnConditionCheckFailure == "ALL_OLD"
-    return Write(table, at, condition, change, shows, asked)
+    return Write(table, at, condition, change, shows, key, asked)
 
 
-def carry_out(call: Call, write: Write) -> tuple[Item | None, Item | None]:
-    """Alone: the item before and after. Exactly one of several writers of an absent item finds it absent."""
+def carry_out(call: Call, write: Write, *, wants_before: bool) -> tuple[Item | None, Item | None]:
+    """Alone: the item before (where wanted) and after.
+
+    Exactly one of several writers of an absent item finds it absent.
+    """
+    if write.puts and not wants_before and not write.table.indexes:
+        after = write.change(None)
+        assert after is not None
+        items.overwrite(call.tx, write.table, write.at, after)
+        return None, after
     for _ in range(items.ATTEMPTS_MAX):
         before = items.read(call.tx, write.table, write.at, lock=True)
         if not conditions.holds(write.condition, before or {}):

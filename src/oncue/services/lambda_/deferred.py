@@ -46,7 +46,7 @@ class Event(msgspec.Struct, array_like=True):
     request_id: str
     accepted_at: float
     payload: bytes
-    client_context: str | None = None
+    client_context: bytes | None = None
     errors: int = 0
     throttles: int = 0
 
@@ -55,7 +55,7 @@ class Event(msgspec.Struct, array_like=True):
         return names.FunctionName(self.account, self.region, self.name, self.qualifier)
 
 
-def accept(call: Call, name: names.FunctionName, payload: bytes, client_context: str | None = None) -> None:
+def accept(call: Call, name: names.FunctionName, payload: bytes, client_context: bytes | None = None) -> None:
     """Store an event for a function that exists; when this is committed it will run."""
     functions.load(call, name)
     event = Event(

@@ -19,7 +19,7 @@ from oncue.store import blobs
 from oncue.workers import FunctionVersion, Result
 from oncue.workers.pool import Pool
 
-SYNC_BYTES_MAX = 6_291_556
+SYNC_BYTES_MAX = 6_291_456
 ASYNC_BYTES_MAX = 1_048_576
 LOG_TAIL_BYTES = 4_096
 CONTEXT_BYTES_MAX = 3_583
@@ -41,7 +41,7 @@ def target_of(call: Call, name: FunctionName) -> Target:
     latest = row if row["version"] == LATEST else functions.load_latest(call, name)
     settings = msgspec.json.decode(row["settings"])
     version = FunctionVersion(
-        arn=name.arn if row["version"] == LATEST else f"{name.arn}:{row['version']}",
+        arn=name.arn,
         name=row["name"],
         version=row["version"],
         revision=row["revision"],
@@ -73,28 +73,48 @@ class Invoker:
         event: bytes,
         *,
         request_id: str,
-        client_context: str | None = None,
+        client_context: bytes | None = None,
     ) -> tuple[Target, Result]:
         """ServiceError when it cannot run; a function's own failure is a Result with an error."""
-        target = await call.transact(lambda inner: target_of(inner, name), reads_only=True)
-        version = target.version
-        with self._turn(version, target.reserved):
-            if not self._pool.has(version.code_sha256):
-                sha256 = version.code_sha256
-                archive = await call.transact(lambda inner: blobs.get(inner.tx, sha256), reads_only=True)
-                assert archive is not None, "a function's code is stored with it"
-                await self._pool.install(sha256, archive)
-            result = await self._pool.invoke(
-                version,
-                event,
-                request_id=request_id,
-                invoked_arn=name.asked_arn,
-                client_context=client_context,
+        target = await self.find(call, name)
+        with self.turn(target):
+            result = await self.run(
+                call, name, target, event, request_id=request_id, client_context=client_context
             )
+        return target, result
+
+    async def find(self, call: Call, name: FunctionName) -> Target:
+        return await call.transact(lambda inner: target_of(inner, name), reads_only=True)
+
+    async def run(
+        self,
+        call: Call,
+        name: FunctionName,
+        target: Target,
+        event: bytes,
+        *,
+        request_id: str,
+        client_context: bytes | None = None,
+    ) -> Result:
+        """Run it now, for a caller who holds a turn."""
+        version = target.version
+        if not self._pool.has(version.code_sha256):
+            archive = await call.transact(
+                lambda inner: blobs.get(inner.tx, version.code_sha256), reads_only=True
+            )
+            assert archive is not None, "a function's code is stored with it"
+            await self._pool.install(version.code_sha256, archive)
+        result = await self._pool.invoke(
+            version,
+            event,
+            request_id=request_id,
+            invoked_arn=name.asked_arn,
+            client_context=client_context,
+        )
         if result.log:
             stream = Stream(version.account, version.region, version.log_group, result.log_stream)
             await self._journal.add(stream, result.log, int(clock.now() * 1000))
-        return target, result
+        return result
 
     def room(self, target: Target) -> int:
         """How many more invocations of the function may begin on this node."""
@@ -103,9 +123,11 @@ class Invoker:
         return target.reserved - self._running[_key(target.version)]
 
     @contextmanager
-    def _turn(self, version: FunctionVersion, reserved: int | None) -> Iterator[None]:
-        key = _key(version)
-        if reserved is not None and self._running[key] >= reserved:
+    def turn(self, target: Target) -> Iterator[None]:
+        """One of the function's invocations, for as long as it is entered. ServiceError when there is none
+        left."""
+        key = _key(target.version)
+        if target.reserved is not None and self._running[key] >= target.reserved:
             raise throttled()
         self._running[key] += 1
         try:
@@ -155,7 +177,7 @@ def checked_event(payload: bytes, kind: str) -> bytes:
     return payload
 
 
-def checked_context(context: str | None) -> str | None:
+def checked_context(context: str | None) -> bytes | None:
     """The client context as JSON text."""
     if not context:
         return None
@@ -172,7 +194,7 @@ def checked_context(context: str | None) -> str | None:
         raise ServiceError(
             "RequestTooLargeException", f"Client context must be at most {CONTEXT_BYTES_MAX} bytes.", 413
         )
-    return text.decode()
+    return text
 
 
 def reply(target: Target, result: Result, *, tail: bool) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import msgspec
@@ -16,7 +16,7 @@ import msgspec
 from oncue import arns, clock
 from oncue.errors import ServiceError
 from oncue.services import Call
-from oncue.services.lambda_ import invocations, mappings, records
+from oncue.services.lambda_ import mappings, records
 from oncue.services.lambda_.invocations import Invoker, Target
 from oncue.services.lambda_.records import Message
 from oncue.store import Row
@@ -29,7 +29,10 @@ LOOK_EVERY_S = 5.0  # for mappings that another node has changed
 PAUSE_S = 2.0  # after something that cannot go on now: no queue, no function, no store
 FULL_PAUSE_S = 1.0
 WINDOW_MARGIN_S = 30  # AWS hides a windowed batch for window + function timeout + this
+THROTTLED_S = 10.0
+THROTTLED_PAUSE_S = 0.25
 STOP_S = 5.0  # how long a stopping node waits for the batches that run
+Batch = tuple[list[Message], bytes]  # and the event that is made of them
 log = logging.getLogger("oncue.lambda")
 
 
@@ -132,23 +135,22 @@ class Poller:
 
     async def _round(self) -> None:
         """Wait for room, then for messages; begin their batches."""
-        target = await self._call.transact(
-            lambda call: invocations.target_of(call, self._name), reads_only=True
-        )
+        target = await self._invoker.find(self._call, self._name)
         room = min(self._allowed - len(self._batches), self._invoker.room(target))
         if room <= 0:
             self._ended.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), FULL_PAUSE_S)
+                async with asyncio.timeout(FULL_PAUSE_S):
+                    await self._ended.wait()
             return
         messages = await self._collect(target, 1 if self._fifo or self._window_s else room)
         self._adapt(len(messages), room)
         batches = records.batches(messages, self._queue_arn, self._batch_size)
         if self._fifo and batches:
-            self._begin(batches)
+            self._begin(target, batches)
         else:
             for batch in batches:
-                self._begin([batch])
+                self._begin(target, [batch])
 
     def _adapt(self, received: int, room: int) -> None:
         """One more batch at a time while the queue fills all that are allowed; few again when it is empty."""
@@ -204,11 +206,16 @@ class Poller:
             return None
         return needed_s + WINDOW_MARGIN_S
 
-    def _begin(self, batches: Sequence[tuple[list[Message], bytes]]) -> None:
-        task = asyncio.create_task(self._perform(batches), name=f"batch for {self._name.name}")
+    def _begin(self, target: Target, batches: Sequence[Batch]) -> None:
+        """The function's turn is taken here, so that the next round knows what room is left."""
+        turn = ExitStack()
+        waits = not self._take_turn(turn, target)
+        work = self._perform_later(turn, target, batches) if waits else self._perform(batches)
+        task = asyncio.create_task(work, name=f"batch for {self._name.name}")
         self._batches.add(task)
 
         def ended(task: asyncio.Task[None]) -> None:
+            turn.close()
             self._batches.discard(task)
             self._ended.set()
             if not task.cancelled() and task.exception() is not None:
@@ -216,7 +223,29 @@ class Poller:
 
         task.add_done_callback(ended)
 
-    async def _perform(self, batches: Sequence[tuple[list[Message], bytes]]) -> None:
+    def _take_turn(self, turn: ExitStack, target: Target) -> bool:
+        try:
+            turn.enter_context(self._invoker.turn(target))
+        except ServiceError:
+            return False
+        return True
+
+    async def _perform_later(self, turn: ExitStack, target: Target, batches: Sequence[Batch]) -> None:
+        """Somebody else took the turn while the messages were on their way. Try again for a while; after
+        that they come again in their own time."""
+        until = clock.monotonic() + THROTTLED_S
+        try:
+            while clock.monotonic() < until:
+                await asyncio.sleep(THROTTLED_PAUSE_S)
+                if self._take_turn(turn, target):
+                    await self._perform(batches)
+                    return
+        except asyncio.CancelledError:
+            await self._give_back([message for messages, _ in batches for message in messages])
+            raise
+        log.warning("%s: %s is throttled; a batch will come again", self._queue_arn, self._name.asked_arn)
+
+    async def _perform(self, batches: Sequence[Batch]) -> None:
         """Run the batches one after the other; what comes after a failure is given back: order holds."""
         left = list(batches)
         try:
@@ -236,7 +265,8 @@ class Poller:
     async def _invoke(self, messages: list[Message], event: bytes) -> list[Message]:
         """Those that the function has succeeded with."""
         try:
-            _, result = await self._invoker.invoke(self._call, self._name, event, request_id=clock.new_id())
+            target = await self._invoker.find(self._call, self._name)
+            result = await self._invoker.run(self._call, self._name, target, event, request_id=clock.new_id())
         except ServiceError as refusal:
             log.warning("%s: a batch could not run and will come again: %s", self._queue_arn, refusal)
             return []

@@ -16,6 +16,7 @@ from oncue.store import backlog
 MESSAGES_MAX = 10
 DEAD_LETTERS_MAX = 1_000  # moved in one receive; the next one goes on
 ATTEMPT_S = 300
+HELD_S_MIN = 1.0
 SYSTEM_ATTRIBUTES = frozenset(
     (
         "SenderId",
@@ -143,13 +144,17 @@ def _claim_living(call: Call, queue: Queue, limit: int, until: float) -> list[ba
     claim = backlog.claim_groups if queue.settings.fifo else backlog.claim
     living: list[backlog.Item] = []
     dead = 0
+    held_until = max(until, call.now + HELD_S_MIN)  # or a second claim would find what the first one took
     while len(living) < limit and dead < DEAD_LETTERS_MAX:
-        found = claim(call.tx, queue.lane, now=call.now, until=until, limit=limit - len(living))
+        found = claim(call.tx, queue.lane, now=call.now, until=held_until, limit=limit - len(living))
         kept = [item for item in found if not _dead_lettered(call, queue, item)]
         living += kept
         dead += len(found) - len(kept)
         if len(kept) == len(found):
             break
+    if until < held_until:
+        for item in living:
+            backlog.extend(call.tx, queue.lane, item.id, item.claim, now=call.now, until=until)
     return living
 
 

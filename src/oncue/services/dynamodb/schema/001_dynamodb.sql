@@ -30,11 +30,11 @@ CREATE TABLE dynamodb_index_entries (
     PRIMARY KEY (table_id, index_name, place, sort, item_place, item_sort)
 );
 
--- ClientRequestTokens of TransactWriteItems, for ten minutes.
+-- ClientRequestTokens of TransactWriteItems, by their hash, for ten minutes.
 CREATE TABLE dynamodb_tokens (
     account TEXT NOT NULL,
     region TEXT NOT NULL,
-    token TEXT NOT NULL,
+    token BYTEA NOT NULL,
     digest BYTEA NOT NULL,
     expires_at DOUBLE PRECISION NOT NULL,
     PRIMARY KEY (account, region, token)
