@@ -200,7 +200,7 @@ def emptying(c: int) -> Workload:
         result = await timed(server, queue.take, c, seconds)
         await queue.check()
         await queue.remove()
-        result.more["depth"] = server.peer.depth
+        result.more["messages in the queue"] = server.peer.depth
         note_repeated(queue, result)
         return result
 
