@@ -13,8 +13,8 @@ from oncue.services import declared, snake_case
 PAGE = pathlib.Path(__file__).parent.parent / "docs" / "coverage.md"
 HEAD = """# What is there
 
-Printed from the signatures by `make coverage`; a test keeps it true. An operation that is not listed as offered is answered
-with HTTP 501 and its name; a parameter that is refused is refused by name, never ignored.
+Printed from the signatures by `make coverage`; a test keeps it true. An operation that is not listed as
+offered is answered with HTTP 501 and its name; a parameter that is refused is refused by name, never ignored.
 
 """
 

@@ -42,7 +42,7 @@ def monotonic() -> float:
 
 
 def pause(seconds: float) -> None:
-    """Do nothing for a while: for the command line, which has nothing else to do. The server never calls it."""
+    """Do nothing for a while: for the command line, which has nothing else to do. Never in the server."""
     time.sleep(seconds)
 
 

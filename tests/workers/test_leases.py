@@ -199,7 +199,7 @@ async def test_a_package_that_brings_its_own_boto3_gets_it(pool: Pool) -> None:
     assert await own.value() == "mine"
 
 
-@pytest.mark.parametrize("name", ["urllib3", "queue", "email", "six"])
+@pytest.mark.parametrize("name", ["urllib3", "queue", "email", "six", "random"])
 async def test_a_package_may_have_modules_named_like_those_we_have_loaded(pool: Pool, name: str) -> None:
     source = f"import {name}\ndef handler(event, context): return {name}.WHOSE"
     function = await deploy(pool, {"app.py": source, f"{name}.py": "WHOSE = 'mine'"})

@@ -12,7 +12,7 @@ import pytest
 from tests.workers.conftest import DEADLINE_S, Gate
 
 SERVER = """
-import asyncio, sys
+import asyncio, os, signal, sys
 from pathlib import Path
 from oncue.workers.pool import Pool
 from tests.workers.conftest import Gate, deploy, settings
@@ -37,6 +37,9 @@ async def main():
     folder, gate = Path(sys.argv[1]), sys.argv[2]
     pool = Pool(settings(folder))
     await pool.start()
+    if sys.argv[3] and not os.fork():  # a copy that holds all our sockets open
+        signal.alarm(60)
+        signal.pause()
     function = await deploy(pool, BUSY)
     own = await deploy(pool, {"app.py": BUSY, "six.py": ""})
     await function({"gate": gate, "busy": False, "children": False})
@@ -49,24 +52,29 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("way", ["the process", "the process group"])
+@pytest.mark.parametrize("way", ["the process", "the process group", "the process, its sockets held open"])
 def test_a_killed_server_leaves_no_process(tmp_path: Path, gate: Gate, watch: Any, way: str) -> None:
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}:{root}"}
+    held = "held" if "held" in way else ""
     server = subprocess.Popen(
-        [sys.executable, "-c", SERVER, str(tmp_path), gate.path], env=environment, start_new_session=True
+        [sys.executable, "-c", SERVER, str(tmp_path), gate.path, held],
+        env=environment,
+        start_new_session=True,
     )
     try:
         pids = {pid for _ in range(4) for pid in gate.meet()["pids"]}
         assert len(pids) == 3 + 2 + 6  # three workers, a warm and a bare zygote, three children each of two
         watched = {pid: watch(pid) for pid in pids}
     finally:
-        if way == "the process":
-            server.kill()
-        else:
+        if way == "the process group":
             os.killpg(server.pid, signal.SIGKILL)
+        server.kill()
         server.wait(DEADLINE_S)
-    assert [pid for pid, process in watched.items() if not process.ended()] == []
+    left = [pid for pid, process in watched.items() if not process.ended()]
+    if held:
+        os.killpg(server.pid, signal.SIGKILL)  # the copy
+    assert left == []
 
 
 def test_a_server_that_dies_before_the_zygote_is_ready_leaves_none(tmp_path: Path, watch: Any) -> None:

@@ -8,7 +8,6 @@ p1      arrival/<ms>/<message id>      when something arrived and what became of
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-
 from versions import key_of
 
 SAVED, STALE, DUPLICATE = "saved", "ignored as stale", "duplicate"

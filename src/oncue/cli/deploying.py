@@ -16,7 +16,7 @@ from oncue.errors import SetupError
 from oncue.services.cloudformation import plan
 from oncue.services.cloudformation.documents import Document, TemplateError, read
 from oncue.services.cloudformation.intrinsics import Scope
-from oncue.services.cloudformation.parameters import resolve, typed
+from oncue.services.cloudformation.parameters import HIDDEN, as_text, resolve, typed
 from oncue.services.cloudformation.resources import KINDS
 from oncue.services.cloudformation.template import Template, build, parse
 
@@ -218,7 +218,7 @@ def _planned(
 ) -> list[plan.Change]:
     """What will change, from the two templates alone: a resource is known by its name, not by its ARN."""
     try:
-        resolved = resolve(template, parameters)
+        resolved = _values(template, parameters)
         if stack is None:
             existing = {}
         else:
@@ -231,6 +231,15 @@ def _planned(
         return plan.plan(template, _scope(template, resolved, name, region, stack), existing, KINDS)
     except TemplateError as error:
         raise placed(path, None, error) from None
+
+
+def _values(template: Template, parameters: dict[str, str]) -> dict[str, str]:
+    """Parameters with their defaults, checked here unless one of them is hidden from us; the server
+    checks all."""
+    if HIDDEN not in parameters.values():
+        return resolve(template, parameters)
+    rules = template.parameters.items()
+    return {name: parameters.get(name, as_text(rule.get("Default", ""))) for name, rule in rules}
 
 
 def _scope(

@@ -18,6 +18,7 @@ FILE_DATE = (1980, 1, 1, 0, 0, 0)
 SKIPPED = frozenset({"__pycache__"})
 UNPACKED_BYTES_MAX = 262_144_000  # Lambda's own limit
 FILES_MAX = 50_000
+REQUIREMENTS = "requirements.txt"
 # Where a resource type keeps its code, and how that is written once the code is in the store.
 PLACES = {
     "AWS::Serverless::Function": ("CodeUri", "Bucket", "Key"),
@@ -76,6 +77,10 @@ def package(document: Document, folder: Path, clients: Clients) -> list[str]:
             fresh = clients.upload(name, data)
             known[source] = name
             lines.append(f"{local} {len(data):,} B {'uploaded' if fresh else 'is there already'}")
+            if (source / REQUIREMENTS).is_file():
+                lines.append(
+                    f"{local} has a {REQUIREMENTS}: put what it names into the folder (pip install -t)"
+                )
         holder[member] = {bucket: BUCKET, key: known[source]}
     return lines
 

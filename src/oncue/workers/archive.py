@@ -24,8 +24,7 @@ BROKEN = (
     zipfile.LargeZipFile,
     zlib.error,
     EOFError,
-    NotImplementedError,  # a compression that zipfile does not know
-    RuntimeError,  # encrypted
+    RuntimeError,  # encrypted, or a compression that zipfile does not know
     ValueError,
 )
 

@@ -110,8 +110,7 @@ def test_another_type_under_the_same_name_is_a_replacement() -> None:
         (
             "X: {Type: AWS::EC2::Instance}",
             "Template format error: Unrecognized resource types: [AWS::EC2::Instance]. Oncue does not "
-            "offer the "
-            "type of X (AWS::EC2::Instance).",
+            "offer the type of X (AWS::EC2::Instance).",
         ),
         (
             "X: {Type: AWS::SQS::Queue, Properties: {Colour: red}}",

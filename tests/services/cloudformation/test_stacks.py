@@ -44,13 +44,13 @@ def cloud(client: Clients) -> Any:
 
 def make(cloud: Any, body: str, name: str = "shop", **options: Any) -> str:
     stack = cloud.create_stack(StackName=name, TemplateBody=body, **options)["StackId"]
-    cloud.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig=QUICKLY)
+    assert settle(cloud, stack)["StackStatus"] == "CREATE_COMPLETE", reasons(cloud, stack)
     return str(stack)
 
 
 def change(cloud: Any, body: str, name: str = "shop", **options: Any) -> None:
     cloud.update_stack(StackName=name, TemplateBody=body, **options)
-    cloud.get_waiter("stack_update_complete").wait(StackName=name, WaiterConfig=QUICKLY)
+    assert settle(cloud, name)["StackStatus"] == "UPDATE_COMPLETE", reasons(cloud, name)
 
 
 def settle(cloud: Any, name: str) -> dict[str, Any]:
@@ -60,6 +60,12 @@ def settle(cloud: Any, name: str) -> dict[str, Any]:
         if not stack["StackStatus"].endswith("_IN_PROGRESS"):
             return stack
     raise AssertionError(f"{name} is still in {stack['StackStatus']}")
+
+
+def reasons(cloud: Any, name: str) -> list[str]:
+    """What the history says about failures."""
+    rows = cloud.describe_stack_events(StackName=name)["StackEvents"]
+    return [row["ResourceStatusReason"] for row in rows if row["ResourceStatus"].endswith("_FAILED")]
 
 
 def refused(operation: Callable[..., Any], **request: Any) -> tuple[str, str]:
@@ -273,6 +279,50 @@ def test_refusals(cloud: Any) -> None:
         Parameters=[{"ParameterKey": "Nope", "ParameterValue": "1"}],
     )
     assert text == "Parameters: [Nope] do not exist in the template"
+
+
+def test_a_deletion_during_the_creation(cloud: Any, client: Clients) -> None:
+    body = "Resources:\n" + "".join(
+        f"  Q{n}:\n    Type: AWS::SQS::Queue\n" + (f"    DependsOn: Q{n - 1}\n" if n else "")
+        for n in range(30)
+    )
+    stack_id = cloud.create_stack(StackName="shop", TemplateBody=body)["StackId"]
+    cloud.delete_stack(StackName="shop")
+    assert settle(cloud, stack_id)["StackStatus"] == "DELETE_COMPLETE"
+    assert client("sqs").list_queues().get("QueueUrls", []) == []
+    assert ("Q29", "CREATE_COMPLETE") not in events(cloud, stack_id)
+
+
+def test_a_stack_of_many_pages(cloud: Any) -> None:
+    body = "Resources:\n" + "".join(f"  Q{n}:\n    Type: AWS::SQS::Queue\n" for n in range(120))
+    make(cloud, body)
+    pages = list(cloud.get_paginator("list_stack_resources").paginate(StackName="shop"))
+    assert [len(page["StackResourceSummaries"]) for page in pages] == [100, 20]
+    told = [
+        row
+        for page in cloud.get_paginator("describe_stack_events").paginate(StackName="shop")
+        for row in page["StackEvents"]
+    ]
+    assert len(told) == len({row["EventId"] for row in told}) == 2 * 120 + 2
+
+
+def test_what_a_service_does_not_offer_fails_with_its_name(cloud: Any) -> None:
+    body = """
+Resources:
+  R: {Type: AWS::IAM::Role, Properties: {AssumeRolePolicyDocument: {Statement: []}}}
+  F:
+    Type: AWS::Lambda::Function
+    Properties:
+      Role: !GetAtt R.Arn
+      Runtime: python3.11
+      Handler: index.handler
+      Code: {ZipFile: "def handler(e, c): pass", Colour: red}
+"""
+    cloud.create_stack(StackName="shop", TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
+    assert settle(cloud, "shop")["StackStatus"] == "ROLLBACK_COMPLETE"
+    rows = cloud.describe_stack_events(StackName="shop")["StackEvents"]
+    reason = next(row["ResourceStatusReason"] for row in rows if row["ResourceStatus"] == "CREATE_FAILED")
+    assert "Encountered unsupported property Colour of Code" in reason
 
 
 def test_termination_protection(cloud: Any) -> None:

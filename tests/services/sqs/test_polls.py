@@ -15,17 +15,25 @@ SOON_S = 10
 
 
 async def begun(local: Local, url: str, **parameters: Any) -> "asyncio.Task[list[str]]":
-    """A long poll that has looked once and found nothing: it listens now."""
-    before = local.service._polls._lines.get(await lane_of(local, url))
-    waiting = before.waiting if before else 0
-    task = asyncio.create_task(local.bodies(url, WaitTimeSeconds=20, **parameters))
+    """A long poll that has looked, found nothing, and stands in line; the first of the line sleeps."""
     lane = await lane_of(local, url)
-    while (line := local.service._polls._lines.get(lane)) is None or not (
-        line.waiting == waiting + 1 and line.empty_since > 0
-    ):
+    line = local.service._polls._lines.get(lane)
+    before = line.waiting if line else 0
+    task = asyncio.create_task(local.bodies(url, WaitTimeSeconds=20, **parameters))
+    while not (waiting(local, lane) == before + 1 and asleep(local, lane)):
         await asyncio.sleep(0)
         assert not task.done(), task
     return task
+
+
+def waiting(local: Local, lane: str) -> int:
+    line = local.service._polls._lines.get(lane)
+    return line.waiting if line else 0
+
+
+def asleep(local: Local, lane: str) -> bool:
+    bells = local.store._belfry._bells.get(lane, ())  # type: ignore[attr-defined]
+    return any(bell._sleeper is not None for bell in bells)
 
 
 async def lane_of(local: Local, url: str) -> str:
@@ -109,22 +117,51 @@ async def test_a_poll_does_not_take_from_a_new_queue_of_the_same_name_in_silence
 
 async def test_one_message_costs_a_crowd_few_claims(sqs: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     url = await sqs.queue()
+    lane = await lane_of(sqs, url)
     polls = [await begun(sqs, url, MaxNumberOfMessages=1) for _ in range(30)]
-    claims = []
+    assert len(sqs.store._belfry._bells[lane]) == 1  # type: ignore[attr-defined]
+    claims: list[str] = []
     take = receiving.take
-    monkeypatch.setattr("oncue.services.sqs.polls.take", lambda *given: (claims.append(1), take(*given))[1])
+
+    def counted(call: Any, wish: Any, room: Any) -> receiving.Catch:
+        claims.append(wish.url)
+        return take(call, wish, room)
+
+    monkeypatch.setattr("oncue.services.sqs.polls.take", counted)
     await sqs.send_message(QueueUrl=url, MessageBody="one")
     done, _ = await asyncio.wait(polls, timeout=SOON_S, return_when=asyncio.FIRST_COMPLETED)
     assert [task.result() for task in done] == [["one"]]
-    line = sqs.service._polls._lines[await lane_of(sqs, url)]
-    await line.turn.acquire()
-    line.turn.release()
-    assert len(claims) < 10
+    limit = clock.monotonic() + SOON_S
+    while not asleep(sqs, lane):
+        await asyncio.sleep(0)
+        assert clock.monotonic() < limit
+    assert len(claims) <= 4
     for number in range(29):
         await sqs.send_message(QueueUrl=url, MessageBody=str(number))
     await asyncio.wait_for(asyncio.gather(*polls), SOON_S)
     got = [body for poll in polls for body in poll.result()]
     assert sorted(got) == sorted(["one", *map(str, range(29))])
+
+
+async def test_the_first_of_the_line_may_go(sqs: Local) -> None:
+    url = await sqs.queue()
+    first, second = [await begun(sqs, url) for _ in range(2)]
+    first.cancel()
+    await asyncio.wait({first})
+    await sqs.send_message(QueueUrl=url, MessageBody="m")
+    assert await asyncio.wait_for(second, SOON_S) == ["m"]
+
+
+async def test_the_line_ends_for_all_in_time(sqs: Local) -> None:
+    url = await sqs.queue()
+    first = await begun(sqs, url)
+    started = clock.monotonic()
+    assert await sqs.bodies(url, WaitTimeSeconds=1) == []
+    assert 0.9 < clock.monotonic() - started < SOON_S
+    assert not first.done()
+    first.cancel()
+    await asyncio.wait({first})
+    assert sqs.service._polls._lines == {}
 
 
 async def test_a_receiver_that_goes_while_it_waits_holds_nothing(sqs: Local) -> None:

@@ -171,8 +171,8 @@ def _join(argument: Any, scope: Scope, path: Path) -> Any:
         raise _fail(
             path,
             "every Fn::Join object requires two parameters, (1) a string delimiter and (2) a list of "
-            "strings to "
-            "be joined or a function that returns a list of strings (such as Fn::GetAZs) to be joined.",
+            "strings to be joined or a function that returns a list of strings (such as Fn::GetAZs) to be "
+            "joined.",
         )
     items = evaluate(argument[1], scope, path)
     deferred = _deferred("Fn::Join", [argument[0], items])

@@ -104,8 +104,7 @@ class Kind:
             if rule.required and name not in properties:
                 raise TemplateError(
                     f"Resource {logical_id} ({self.type}): Properties validation failed: #: required key "
-                    f"[{name}] "
-                    "not found",
+                    f"[{name}] not found",
                     where,
                 )
 
@@ -119,8 +118,7 @@ class Kind:
             if fitted is None:
                 raise TemplateError(
                     f"Properties validation failed for resource {logical_id} with message: #/{name}: "
-                    "expected type: "
-                    f"{SHAPE_NAMES[shape]}, found: {SHAPE_NAMES[shape_of(value)]}",
+                    f"expected type: {SHAPE_NAMES[shape]}, found: {SHAPE_NAMES[shape_of(value)]}",
                     ("Resources", logical_id, "Properties", name),
                 )
             result[name] = fitted

@@ -87,8 +87,7 @@ def check(template: Template, kinds: Kinds) -> None:
         first = next(r for r in template.resources.values() if r.type in lost)
         raise TemplateError(
             f"Template format error: Unrecognized resource types: [{', '.join(lost)}]. Oncue does not "
-            "offer the type "
-            f"of {named}.",
+            f"offer the type of {named}.",
             (*first.path, "Type"),
         )
     for resource in template.resources.values():

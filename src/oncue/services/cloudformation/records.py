@@ -61,7 +61,6 @@ class Stack:
     updated_at: float | None = None
     deleted_at: float | None = None
     live: bool = True
-    cancelled: bool = False
 
     def scope(self, lookup: Lookup, target: Target | None = None) -> Scope:
         wanted = target or self.target
@@ -153,7 +152,6 @@ def stack_of(row: Row) -> Stack:
         updated_at=row["updated_at"],
         deleted_at=row["deleted_at"],
         live=bool(row["live"]),
-        cancelled=bool(row["cancelled"]),
     )
 
 
@@ -194,34 +192,52 @@ def demand(call: Call, name: str, *, lock: bool = False, deleted: bool = True) -
     return stack
 
 
-def save_stack(call: Call, stack: Stack) -> None:
-    call.tx.run(
+def _columns(stack: Stack) -> dict[str, Any]:
+    return {
+        "id": stack.id,
+        "live": int(stack.live),
+        "status": stack.status,
+        "reason": stack.reason,
+        "target": text(stack.target),
+        "previous": text(stack.previous) if stack.previous else None,
+        "settings": text(stack.settings),
+        "outputs": text(stack.outputs),
+        "operation": stack.operation,
+        "updated_at": stack.updated_at,
+        "deleted_at": stack.deleted_at,
+    }
+
+
+def add_stack(call: Call, stack: Stack) -> None:
+    """A new row. AlreadyExistsException when a living stack has the name, one that is being written
+    included."""
+    added = call.tx.run(
         """
         INSERT INTO cloudformation_stacks (id, account, region, name, live, status, reason, target, previous,
-            settings, outputs, operation, cancelled, created_at, updated_at, deleted_at)
+            settings, outputs, operation, created_at, updated_at, deleted_at)
         VALUES (:id, :account, :region, :name, :live, :status, :reason, :target, :previous, :settings,
-            :outputs,
-            :operation, :cancelled, :created_at, :updated_at, :deleted_at)
-        ON CONFLICT (id) DO UPDATE SET live = :live, status = :status, reason = :reason, target = :target,
-            previous = :previous, settings = :settings, outputs = :outputs, operation = :operation,
-            cancelled = :cancelled, updated_at = :updated_at, deleted_at = :deleted_at
+            :outputs, :operation, :created_at, :updated_at, :deleted_at)
+        ON CONFLICT DO NOTHING
         """,
-        id=stack.id,
         account=stack.account,
         region=stack.region,
         name=stack.name,
-        live=int(stack.live),
-        status=stack.status,
-        reason=stack.reason,
-        target=text(stack.target),
-        previous=text(stack.previous) if stack.previous else None,
-        settings=text(stack.settings),
-        outputs=text(stack.outputs),
-        operation=stack.operation,
-        cancelled=int(stack.cancelled),
         created_at=stack.created_at,
-        updated_at=stack.updated_at,
-        deleted_at=stack.deleted_at,
+        **_columns(stack),
+    )
+    if not added:
+        raise ServiceError("AlreadyExistsException", f"Stack [{stack.name}] already exists")
+
+
+def save_stack(call: Call, stack: Stack) -> None:
+    call.tx.run(
+        """
+        UPDATE cloudformation_stacks SET live = :live, status = :status, reason = :reason, target = :target,
+            previous = :previous, settings = :settings, outputs = :outputs, operation = :operation,
+            updated_at = :updated_at, deleted_at = :deleted_at
+        WHERE id = :id
+        """,
+        **_columns(stack),
     )
 
 

@@ -37,6 +37,10 @@ class Lost(Exception):
     """Somebody else goes on with the operation: our claim has lapsed."""
 
 
+class Superseded(Exception):
+    """The stack has another operation by now; ours has nothing left to do."""
+
+
 class Strict(Call):
     """A call whose way to other services refuses what an operation does not declare, as the door does."""
 
@@ -180,6 +184,8 @@ class Runner:
 
         try:
             await call.transact(inside)
+        except Superseded:
+            return  # the next decision ends the operation
         except Lost:
             raise
         except ServiceError as error:
@@ -202,7 +208,7 @@ class Runner:
         self._hold(inner.tx, item, inner.now)
         stack = records.find(inner, ticket.stack_id, lock=True)
         if stack is None or stack.operation != ticket.operation:
-            raise Lost
+            raise Superseded
         return stack
 
 

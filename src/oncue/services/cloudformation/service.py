@@ -64,13 +64,11 @@ class Cloudformation(Service):
         ClientRequestToken: str | None = None,
         EnableTerminationProtection: bool = False,
         RoleARN: str | None = None,
-        TimeoutInMinutes: int | None = None,
     ) -> dict[str, Any]:
         if not STACK_NAME.fullmatch(StackName):
             raise refuse(
                 f"1 validation error detected: Value '{StackName}' at 'stackName' failed to satisfy "
-                "constraint: "
-                "Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*"
+                "constraint: Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*"
             )
         if DisableRollback is not None and OnFailure is not None:
             raise refuse("You can only specify one of DisableRollback and OnFailure.")
@@ -93,9 +91,8 @@ class Cloudformation(Service):
                 raise ServiceError("AlreadyExistsException", f"Stack [{StackName}] already exists")
             if there is not None:
                 raise refuse(
-                    f"Stack:{there.id} is in REVIEW_IN_PROGRESS state and can not be created: delete it "
-                    "or execute "
-                    "its change set."
+                    f"Stack:{there.id} is in REVIEW_IN_PROGRESS state and can not be created: delete it or "
+                    "execute its change set."
                 )
             stack = new_stack(inner, StackName, target, settings)
             begin(inner, stack, "CREATE_IN_PROGRESS")
@@ -157,8 +154,7 @@ class Cloudformation(Service):
         if RetainResources and stack.status != "DELETE_FAILED":
             raise refuse(
                 f"Invalid operation on stack [{stack.id}]. Specify RetainResources only for stacks in "
-                "DELETE_FAILED "
-                "state."
+                "DELETE_FAILED state."
             )
         if stack.status.endswith("_IN_PROGRESS") and stack.status not in CREATING:
             raise refuse(f"Stack [{stack.id}] cannot be deleted while in status {stack.status}")
@@ -341,7 +337,6 @@ class Cloudformation(Service):
         ChangeSetName: str,
         StackName: str | None = None,
         NextToken: str | None = None,
-        IncludePropertyValues: bool = False,
     ) -> dict[str, Any]:
         return change_sets.describe(call, change_sets.demand(call, ChangeSetName, StackName), NextToken)
 
@@ -380,7 +375,7 @@ class Cloudformation(Service):
 
 
 def new_stack(call: Call, name: str, target: Target, settings: Settings) -> Stack:
-    return Stack(
+    stack = Stack(
         id=records.new_stack_id(call, name),
         account=call.account,
         region=call.region,
@@ -394,6 +389,8 @@ def new_stack(call: Call, name: str, target: Target, settings: Settings) -> Stac
         operation="",
         created_at=call.now,
     )
+    records.add_stack(call, stack)
+    return stack
 
 
 def begin(call: Call, stack: Stack, status: str) -> None:
@@ -475,8 +472,7 @@ async def read_template(call: Call, body: str | None, url: str | None) -> tuple[
     if len(body.encode()) > TEMPLATE_BYTES_MAX:
         raise refuse(
             "1 validation error detected: Value at 'templateBody' failed to satisfy constraint: Member "
-            "must have "
-            f"length less than or equal to {TEMPLATE_BYTES_MAX}"
+            f"must have length less than or equal to {TEMPLATE_BYTES_MAX}"
         )
     try:
         template = await asyncio.to_thread(parse, body)
@@ -516,8 +512,7 @@ async def read_target(
     if template.transforms:
         raise refuse(
             f"Oncue does not run the transform {', '.join(template.transforms)} on the server. `oncue "
-            "deploy` runs it "
-            "before it sends the template."
+            "deploy` runs it before it sends the template."
         )
     needed = plan.capabilities(template, KINDS)
     for name in needed:

@@ -52,8 +52,7 @@ def lookup_in(rows: dict[str, Held], scope_template: Template) -> Any:
         if row is None or not row.there or not row.physical_id:
             raise TemplateError(
                 f"Template format error: Unresolved resource dependencies [{name}] in the Resources block "
-                "of the "
-                "template"
+                "of the template"
             )
         if attribute is None:
             return row.physical_id
@@ -81,9 +80,6 @@ def begin(call: Call, stack: Stack) -> Turn:
 
 def _forward(call: Call, stack: Stack) -> Turn:
     rows = records.resources(call, stack.id)
-    if stack.cancelled:
-        records.enter(call, stack, "CREATE_FAILED", "Resource creation cancelled")
-        return ENDED
     template = stack.target.parsed()
     scope = stack.scope(lookup_in(rows, template))
     wanted = chosen(template, scope)

@@ -280,9 +280,8 @@ def _check_names(template: Template) -> None:
     if missing:
         listed = ", ".join(sorted(missing))
         raise TemplateError(
-            f"Template format error: Unresolved resource dependencies [{listed}] in the Resources block "
-            "of the "
-            "template",
+            f"Template format error: Unresolved resource dependencies [{listed}] in the Resources block of "
+            "the template",
             where,
         )
     for key, output in template.outputs.items():
@@ -291,8 +290,7 @@ def _check_names(template: Template) -> None:
             listed = ", ".join(lost)
             raise TemplateError(
                 f"Template format error: Unresolved resource dependencies [{listed}] in the Outputs block "
-                "of the "
-                "template",
+                "of the template",
                 ("Outputs", key),
             )
     _check_conditions(template)
@@ -323,7 +321,6 @@ def _check_conditions(template: Template) -> None:
         if name not in template.conditions:
             raise TemplateError(
                 f"Template format error: Unresolved condition dependency {name} in the {path[0]} block of "
-                "the "
-                "template",
+                "the template",
                 path,
             )

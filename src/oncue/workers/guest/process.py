@@ -76,4 +76,12 @@ def children() -> list[int]:
     try:
         return [int(pid) for pid in Path("/proc/thread-self/children").read_text().split()]
     except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN
-        return []
+        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _is_child(pid)]  # noqa: PTH208
+
+
+def _is_child(pid: int) -> bool:
+    try:
+        state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+    except OSError:
+        return False
+    return int(parent) == os.getpid() and state != "Z"

@@ -27,7 +27,9 @@ def inline_code(source: str, runtime: str) -> bytes:
 
 
 def code_of(properties: Properties) -> dict[str, Any]:
-    code = {key: value for key, value in properties["Code"].items() if key in CODE_KEYS}
+    code = dict(properties["Code"])
+    for key in code.keys() - set(CODE_KEYS):
+        raise ServiceError("ValidationError", f"Encountered unsupported property {key} of Code")
     if isinstance(code.get("ZipFile"), str):
         code["ZipFile"] = inline_code(code["ZipFile"], str(properties.get("Runtime", "")))
     return code

@@ -11,7 +11,6 @@ CREATE TABLE cloudformation_stacks (
     settings TEXT NOT NULL,
     outputs TEXT NOT NULL,
     operation TEXT NOT NULL,
-    cancelled INTEGER NOT NULL,
     created_at DOUBLE PRECISION NOT NULL,
     updated_at DOUBLE PRECISION,
     deleted_at DOUBLE PRECISION
