@@ -33,6 +33,12 @@ def waits(method: Method) -> Method:
     return method
 
 
+def unsigned(method: Method) -> Method:
+    """Marks an operation that a link performs: whoever visits it has no key, and needs none."""
+    method.unsigned = True  # type: ignore[attr-defined]
+    return method
+
+
 class Service:
     """Subclasses define one method per operation: boto3's name, AWS's parameter names, a dict as the reply.
 

@@ -1,0 +1,191 @@
+"""Publishing: one message to every subscription that wants it, all in the caller's transaction."""
+
+import hashlib
+from collections.abc import Mapping
+
+from oncue import clock
+from oncue.errors import ServiceError
+from oncue.services import Call
+from oncue.services.sns import due, envelopes, handing, signing, subscriptions
+from oncue.services.sns.envelopes import Sign
+from oncue.services.sns.handing import Delivery
+from oncue.services.sns.messages import Message
+from oncue.services.sns.subscriptions import WEB, Subscription
+from oncue.services.sns.topics import Topic
+from oncue.store import backlog
+
+DEDUPLICATION_S = 300
+SEQUENCE_START = 10**19  # so that a sequence number has twenty digits
+
+Receipt = tuple[str, str | None]  # message id, and the sequence number of a FIFO topic
+
+
+class Fanout:
+    """The publishing of one request, to one topic; a FIFO topic's row is held by the caller."""
+
+    def __init__(self, call: Call, topic: Topic) -> None:
+        self._call = call
+        self._topic = topic
+        self._subscriptions = subscriptions.of_topic(call, topic)
+        self._waiting: set[int] = set()  # subscriptions with deliveries that come before the next one
+        self._noted: set[int] = set()
+        self._sign: Sign | None = None
+        self._signed: dict[str, Mapping[str, str]] = {}
+        if topic.settings.fifo:
+            self._waiting = {item.id for item in self._subscriptions if due.hold(call, item.id)}
+
+    def publish(self, message: Message) -> Receipt:
+        """ServiceErrors of subscribers stay inside: such a delivery becomes a row, to be tried again."""
+        message_id, sequence_number = clock.new_id(), None
+        deduplication_id = message.deduplication_id
+        if self._topic.settings.fifo:
+            if deduplication_id is None:
+                deduplication_id = hashlib.sha256(message.text.encode()).hexdigest()
+            earlier = self._earlier(message, deduplication_id)
+            if earlier is not None:
+                return earlier
+            sequence_number = self._accept(message, deduplication_id, message_id)
+        for subscription in self._subscriptions:
+            text = message.text_for(subscription.protocol)
+            wanted = subscription.settings.filter
+            if wanted is None or wanted.accepts(text, message.attributes):
+                self._deliver(subscription, message, text, message_id, deduplication_id, sequence_number)
+        return message_id, sequence_number
+
+    def finish(self) -> None:
+        """Say which lanes have work; the rows are locked in one order, whoever publishes."""
+        for number in sorted(self._noted):
+            due.note(self._call, number, self._call.now)
+
+    def _deliver(
+        self,
+        subscription: Subscription,
+        message: Message,
+        text: str,
+        message_id: str,
+        deduplication_id: str | None,
+        sequence_number: str | None,
+    ) -> None:
+        raw = subscription.settings.raw
+        delivery = Delivery(
+            envelopes.NOTIFICATION,
+            message_id,
+            text if raw else self._envelope(subscription, message, text, message_id, sequence_number),
+            raw,
+            message.attributes if raw else {},
+            message.group_id if subscription.protocol == "sqs" else None,
+            deduplication_id,
+        )
+        if subscription.protocol not in WEB and subscription.id not in self._waiting:
+            try:
+                handing.hand_over(self._call, subscription, delivery)
+                return
+            except ServiceError:
+                pass  # the worker meets it again, and decides whether to retry or to bury it
+        put(self._call, subscription, delivery)
+        self._noted.add(subscription.id)
+        if subscription.ordered:
+            self._waiting.add(subscription.id)
+
+    def _envelope(
+        self,
+        subscription: Subscription,
+        message: Message,
+        text: str,
+        message_id: str,
+        sequence_number: str | None,
+    ) -> str:
+        fields = envelopes.notification(
+            topic_arn=self._topic.arn,
+            message_id=message_id,
+            subject=message.subject,
+            text=text,
+            timestamp=clock.iso_ms(self._call.now),
+            sequence_number=sequence_number,
+            unsubscribe_url=unsubscribe_url(self._call, subscription),
+            attributes=message.attributes,
+            sign=None if self._topic.settings.fifo else self._once,
+        )
+        return envelopes.written(fields)
+
+    def _once(self, text: str) -> Mapping[str, str]:
+        """The same for every subscriber: it does not cover what differs."""
+        if text not in self._signed:
+            if self._sign is None:
+                self._sign = signing.signer(self._call, self._topic.settings.signature_version)
+            self._signed[text] = self._sign(text)
+        return self._signed[text]
+
+    def _scope(self, message: Message) -> str:
+        return f"/{message.group_id}" if self._topic.settings.group_scope else ""
+
+    def _earlier(self, message: Message, deduplication_id: str) -> Receipt | None:
+        """The receipt of what was accepted under the same deduplication id within five minutes."""
+        call = self._call
+        call.tx.run(
+            "DELETE FROM sns_deduplications WHERE topic_id = :topic AND until <= :now",
+            topic=self._topic.id,
+            now=call.now,
+        )
+        row = call.tx.one(
+            """
+            SELECT message_id, sequence FROM sns_deduplications
+            WHERE topic_id = :topic AND scope = :scope AND deduplication_id = :id
+            """,
+            topic=self._topic.id,
+            scope=self._scope(message),
+            id=deduplication_id,
+        )
+        return None if row is None else (row["message_id"], str(SEQUENCE_START + row["sequence"]))
+
+    def _accept(self, message: Message, deduplication_id: str, message_id: str) -> str:
+        call = self._call
+        row = call.tx.one(
+            "UPDATE sns_topics SET sequence = sequence + 1 WHERE id = :id RETURNING sequence",
+            id=self._topic.id,
+        )
+        assert row is not None, "the caller holds the topic's row"
+        call.tx.run(
+            """
+            INSERT INTO sns_deduplications (topic_id, scope, deduplication_id, message_id, sequence, until)
+            VALUES (:topic, :scope, :id, :message, :sequence, :until)
+            """,
+            topic=self._topic.id,
+            scope=self._scope(message),
+            id=deduplication_id,
+            message=message_id,
+            sequence=row["sequence"],
+            until=call.now + DEDUPLICATION_S,
+        )
+        return str(SEQUENCE_START + row["sequence"])
+
+
+def put(call: Call, subscription: Subscription, delivery: Delivery) -> None:
+    """A row in the subscription's lane; in its group, where order counts."""
+    group = delivery.group_id if subscription.ordered else None
+    backlog.put(call.tx, subscription.lane, delivery.pack(), now=call.now, group=group)
+
+
+def unsubscribe_url(call: Call, subscription: Subscription) -> str:
+    return envelopes.action_url(call.base_url, "Unsubscribe", SubscriptionArn=subscription.arn)
+
+
+def ask(call: Call, topic: Topic, subscription: Subscription, kind: str) -> None:
+    """Send an HTTP endpoint the question whether it wants to be subscribed (or to come back)."""
+    assert subscription.token is not None
+    sentence = envelopes.CONFIRM if kind == envelopes.CONFIRMATION else envelopes.RESTORE
+    message_id = clock.new_id()
+    fields = envelopes.confirmation(
+        kind,
+        topic_arn=topic.arn,
+        message_id=message_id,
+        message=sentence.format(topic=topic.arn, subscription=subscription.arn),
+        token=subscription.token,
+        subscribe_url=envelopes.action_url(
+            call.base_url, "ConfirmSubscription", TopicArn=topic.arn, Token=subscription.token
+        ),
+        timestamp=clock.iso_ms(call.now),
+        sign=signing.signer(call, topic.settings.signature_version),
+    )
+    put(call, subscription, Delivery(kind, message_id, envelopes.written(fields), False, {}))
+    due.note(call, subscription.id, call.now)
