@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import uvloop
+
 from oncue import arns, clock
 from oncue.config import Config
 from oncue.errors import SetupError
@@ -170,7 +172,8 @@ def serve(config: Config) -> None:
         print(f"Oncue listens on {app.endpoint} and keeps everything in {config.store}", flush=True)
         print("Ready.", flush=True)
 
-    asyncio.run(app.run(ready))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(app.run(ready))
 
 
 def _reachable(host: str) -> str:
