@@ -1,11 +1,17 @@
-"""What the tests of SNS share: queues to look into, and HTTP subscribers."""
+"""What the tests of SNS share: queues to look into, HTTP subscribers, and nodes in process."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
+from oncue import clock
+from oncue.app import open_store, schema_of_the_store
+from oncue.store import Store, migrations
+from tests.services.sns.local import Local
 from tests.services.sns.subscriber import Subscriber
+from tests.services.sqs.conftest import Forward
 
 MakeClient = Callable[..., Any]
 
@@ -77,3 +83,36 @@ def subscriber() -> Iterator[Subscriber]:
     made = Subscriber()
     yield made
     made.close()
+
+
+@pytest.fixture
+def forward() -> Iterator[Callable[[float], None]]:
+    source = Forward()
+    clock.use(source)
+
+    def shift(seconds: float) -> None:
+        source.offset_s += seconds
+
+    yield shift
+    clock.use(None)
+
+
+@pytest_asyncio.fixture
+async def opened(store_url: str) -> AsyncIterator[Store]:
+    steps = schema_of_the_store()
+    for room in ("sqs", "sns"):
+        steps += migrations.of_package(f"oncue.services.{room}", room)
+    store = open_store(store_url, steps)
+    await store.start()
+    yield store
+    await store.stop()
+
+
+@pytest_asyncio.fixture
+async def local(opened: Store) -> AsyncIterator[Local]:
+    made = Local(opened)
+    await made.sns.start(made.call)
+    yield made
+    made.endpoint.open.set()
+    await made.sns.stop()
+    await made.sqs.stop()

@@ -19,6 +19,7 @@ from oncue.services.sns import (
     envelopes,
     handing,
     posting,
+    replays,
     retries,
     subscriptions,
     topics,
@@ -206,9 +207,15 @@ def _taken(call: Call) -> tuple[list[int], float]:
 
 def _served(call: Call, id: int, limit: int) -> tuple[Batch | None, list[str]]:
     """The next deliveries of a lane, claimed (HTTP) or already handed over; None when nothing is due."""
+    subscription = subscriptions.by_id(call, id)
+    replaying = subscription is not None and subscription.replaying
+    if replaying and subscription is not None:  # in the order in which publishing locks the rows
+        topics.hold(call, subscription.topic_id)
     if not due.hold(call, id):
         return None, []
     subscription = subscriptions.by_id(call, id)
+    if subscription is not None and subscription.replaying and not replaying:  # since a moment ago
+        return Batch(subscription, None, []), []
     if subscription is None:
         backlog.clear(call.tx, subscriptions.lane_of(id))
         due.forget(call, id)
@@ -223,6 +230,8 @@ def _served(call: Call, id: int, limit: int) -> tuple[Batch | None, list[str]]:
         limit=limit if web else HAND_MAX,
     )
     if not items:
+        if replaying and _replayed(call, subscription):
+            return Batch(subscription, None, []), []
         due.settle(call, id, patience_s=PATIENCE_S)
         return None, []
     if not web:
@@ -233,6 +242,17 @@ def _served(call: Call, id: int, limit: int) -> tuple[Batch | None, list[str]]:
     return Batch(
         subscription, delivery_policies.plan(policy, subscription.settings.delivery_policy), items
     ), []
+
+
+def _replayed(call: Call, subscription: Subscription) -> bool:
+    """The next part of a replay, once everything before it has been delivered."""
+    counts = backlog.counts(call.tx, subscription.lane, call.now)
+    if not subscription.replaying or counts.ready or counts.claimed or counts.delayed:
+        return False
+    topic = topics.by_id(call, subscription.topic_id)
+    assert topic is not None, "a topic takes its subscriptions with it"
+    replays.serve(call, topic, subscription)
+    return True
 
 
 def _hand_all(call: Call, subscription: Subscription, items: list[backlog.Item], told: list[str]) -> None:

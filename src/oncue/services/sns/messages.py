@@ -26,13 +26,13 @@ NO_JSON = "Message Structure - JSON message body failed to parse"
 Attributes = dict[str, tuple[str, str | bytes]]  # name -> (data type, text or bytes)
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, array_like=True):
     """A message that may be published, as far as it alone can tell."""
 
     text: str
     by_protocol: dict[str, str]  # what a MessageStructure says for some protocols
     subject: str | None
-    attributes: Attributes
+    attributes: dict[str, tuple[str, Any]]  # Attributes: msgpack tells text and bytes apart by itself
     group_id: str | None
     deduplication_id: str | None
     size_bytes: int

@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Mapping
 
+import msgspec
+
 from oncue import clock
 from oncue.errors import ServiceError
 from oncue.services import Call
@@ -16,8 +18,79 @@ from oncue.store import backlog
 
 DEDUPLICATION_S = 300
 SEQUENCE_START = 10**19  # so that a sequence number has twenty digits
+EXPIRE_MAX = 100  # archived messages deleted with one that is published
 
 Receipt = tuple[str, str | None]  # message id, and the sequence number of a FIFO topic
+
+
+class Published(msgspec.Struct, frozen=True, array_like=True):
+    """A message that has been accepted, as the archive of a FIFO topic keeps it."""
+
+    message: Message
+    message_id: str
+    at: float
+    deduplication_id: str | None = None
+    sequence: int | None = None
+    replayed: bool = False
+
+    @property
+    def sequence_number(self) -> str | None:
+        return None if self.sequence is None else str(SEQUENCE_START + self.sequence)
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Published)
+
+
+class Writer:
+    """Writes what subscriptions get of the messages of one topic; one signature serves them all."""
+
+    def __init__(self, call: Call, topic: Topic) -> None:
+        self._call = call
+        self._topic = topic
+        self._sign: Sign | None = None
+        self._signed: dict[str, Mapping[str, str]] = {}
+
+    def delivery(self, subscription: Subscription, published: Published) -> Delivery | None:
+        """None when the subscription's filter does not let the message pass."""
+        message, raw = published.message, subscription.settings.raw
+        text = message.text_for(subscription.protocol)
+        wanted = subscription.settings.filter
+        if wanted is not None and not wanted.accepts(text, message.attributes):
+            return None
+        return Delivery(
+            envelopes.NOTIFICATION,
+            published.message_id,
+            text if raw else self._envelope(subscription, published, text),
+            raw,
+            message.attributes if raw else {},
+            message.group_id if subscription.protocol == "sqs" else None,
+            published.deduplication_id,
+        )
+
+    def _envelope(self, subscription: Subscription, published: Published, text: str) -> str:
+        fields = envelopes.notification(
+            topic_arn=self._topic.arn,
+            message_id=published.message_id,
+            subject=published.message.subject,
+            text=text,
+            timestamp=clock.iso_ms(published.at),
+            sequence_number=published.sequence_number,
+            unsubscribe_url=unsubscribe_url(self._call, subscription),
+            attributes=published.message.attributes,
+            sign=None if self._topic.settings.fifo else self._once,
+        )
+        if published.replayed:
+            fields["Replayed"] = True
+        return envelopes.written(fields)
+
+    def _once(self, text: str) -> Mapping[str, str]:
+        """The same for every subscriber: it does not cover what differs."""
+        if text not in self._signed:
+            if self._sign is None:
+                self._sign = signing.signer(self._call, self._topic.settings.signature_version)
+            self._signed[text] = self._sign(text)
+        return self._signed[text]
 
 
 class Fanout:
@@ -26,56 +99,35 @@ class Fanout:
     def __init__(self, call: Call, topic: Topic) -> None:
         self._call = call
         self._topic = topic
-        self._subscriptions = subscriptions.of_topic(call, topic)
+        live = [item for item in subscriptions.of_topic(call, topic) if not item.replaying]
+        self._subscriptions = live  # who replays finds it in the archive
         self._waiting: set[int] = set()  # subscriptions with deliveries that come before the next one
         self._noted: set[int] = set()
-        self._sign: Sign | None = None
-        self._signed: dict[str, Mapping[str, str]] = {}
+        self._writer = Writer(call, topic)
         if topic.settings.fifo:
-            self._waiting = {item.id for item in self._subscriptions if due.hold(call, item.id)}
+            self._waiting = {item.id for item in live if due.hold(call, item.id)}
 
     def publish(self, message: Message) -> Receipt:
         """ServiceErrors of subscribers stay inside: such a delivery becomes a row, to be tried again."""
-        message_id, sequence_number = clock.new_id(), None
-        deduplication_id = message.deduplication_id
+        published = Published(message, clock.new_id(), self._call.now)
         if self._topic.settings.fifo:
-            if deduplication_id is None:
-                deduplication_id = hashlib.sha256(message.text.encode()).hexdigest()
-            earlier = self._earlier(message, deduplication_id)
+            key = message.deduplication_id or hashlib.sha256(message.text.encode()).hexdigest()
+            earlier = self._earlier(message, key)
             if earlier is not None:
                 return earlier
-            sequence_number = self._accept(message, deduplication_id, message_id)
+            published = self._accepted(published, key)
         for subscription in self._subscriptions:
-            text = message.text_for(subscription.protocol)
-            wanted = subscription.settings.filter
-            if wanted is None or wanted.accepts(text, message.attributes):
-                self._deliver(subscription, message, text, message_id, deduplication_id, sequence_number)
-        return message_id, sequence_number
+            delivery = self._writer.delivery(subscription, published)
+            if delivery is not None:
+                self._deliver(subscription, delivery)
+        return published.message_id, published.sequence_number
 
     def finish(self) -> None:
         """Say which lanes have work; the rows are locked in one order, whoever publishes."""
         for number in sorted(self._noted):
             due.note(self._call, number, self._call.now)
 
-    def _deliver(
-        self,
-        subscription: Subscription,
-        message: Message,
-        text: str,
-        message_id: str,
-        deduplication_id: str | None,
-        sequence_number: str | None,
-    ) -> None:
-        raw = subscription.settings.raw
-        delivery = Delivery(
-            envelopes.NOTIFICATION,
-            message_id,
-            text if raw else self._envelope(subscription, message, text, message_id, sequence_number),
-            raw,
-            message.attributes if raw else {},
-            message.group_id if subscription.protocol == "sqs" else None,
-            deduplication_id,
-        )
+    def _deliver(self, subscription: Subscription, delivery: Delivery) -> None:
         if subscription.protocol not in WEB and subscription.id not in self._waiting:
             try:
                 handing.hand_over(self._call, subscription, delivery)
@@ -86,35 +138,6 @@ class Fanout:
         self._noted.add(subscription.id)
         if subscription.ordered:
             self._waiting.add(subscription.id)
-
-    def _envelope(
-        self,
-        subscription: Subscription,
-        message: Message,
-        text: str,
-        message_id: str,
-        sequence_number: str | None,
-    ) -> str:
-        fields = envelopes.notification(
-            topic_arn=self._topic.arn,
-            message_id=message_id,
-            subject=message.subject,
-            text=text,
-            timestamp=clock.iso_ms(self._call.now),
-            sequence_number=sequence_number,
-            unsubscribe_url=unsubscribe_url(self._call, subscription),
-            attributes=message.attributes,
-            sign=None if self._topic.settings.fifo else self._once,
-        )
-        return envelopes.written(fields)
-
-    def _once(self, text: str) -> Mapping[str, str]:
-        """The same for every subscriber: it does not cover what differs."""
-        if text not in self._signed:
-            if self._sign is None:
-                self._sign = signing.signer(self._call, self._topic.settings.signature_version)
-            self._signed[text] = self._sign(text)
-        return self._signed[text]
 
     def _scope(self, message: Message) -> str:
         return f"/{message.group_id}" if self._topic.settings.group_scope else ""
@@ -138,7 +161,8 @@ class Fanout:
         )
         return None if row is None else (row["message_id"], str(SEQUENCE_START + row["sequence"]))
 
-    def _accept(self, message: Message, deduplication_id: str, message_id: str) -> str:
+    def _accepted(self, published: Published, deduplication_id: str) -> Published:
+        """With its place in the topic's order; kept in its archive, if it has one."""
         call = self._call
         row = call.tx.one(
             "UPDATE sns_topics SET sequence = sequence + 1 WHERE id = :id RETURNING sequence",
@@ -151,13 +175,42 @@ class Fanout:
             VALUES (:topic, :scope, :id, :message, :sequence, :until)
             """,
             topic=self._topic.id,
-            scope=self._scope(message),
+            scope=self._scope(published.message),
             id=deduplication_id,
-            message=message_id,
+            message=published.message_id,
             sequence=row["sequence"],
             until=call.now + DEDUPLICATION_S,
         )
-        return str(SEQUENCE_START + row["sequence"])
+        accepted = msgspec.structs.replace(
+            published, deduplication_id=deduplication_id, sequence=row["sequence"]
+        )
+        if self._topic.settings.archive_days:
+            _archive(call, self._topic, accepted)
+        return accepted
+
+
+def unpack(body: bytes, *, replayed: bool) -> Published:
+    return msgspec.structs.replace(_decoder.decode(body), replayed=replayed)
+
+
+def _archive(call: Call, topic: Topic, published: Published) -> None:
+    call.tx.run(
+        "INSERT INTO sns_archive (topic_id, sequence, at, body) VALUES (:topic, :sequence, :at, :body)",
+        topic=topic.id,
+        sequence=published.sequence,
+        at=published.at,
+        body=_encoder.encode(published),
+    )
+    call.tx.run(
+        """
+        DELETE FROM sns_archive WHERE topic_id = :topic AND sequence IN (
+            SELECT sequence FROM sns_archive WHERE topic_id = :topic AND at < :before ORDER BY at LIMIT :limit
+        )
+        """,
+        topic=topic.id,
+        before=call.now - topic.settings.archive_days * 86_400,
+        limit=EXPIRE_MAX,
+    )
 
 
 def put(call: Call, subscription: Subscription, delivery: Delivery) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from oncue import clock
 from oncue.services import Call, Service, reads_only, unsigned
 from oncue.services.sns import (
     messages,
@@ -9,6 +10,8 @@ from oncue.services.sns import (
     permissions,
     posting,
     refusals,
+    replay_policies,
+    replays,
     signing,
     subscribing,
     subscriptions,
@@ -80,8 +83,12 @@ class Sns(Service):
             topic=topic.id,
         )
         counts = {row["state"]: row["count"] for row in rows}
+        archive = {}
+        if topic.settings.archive_days:
+            archive["BeginningArchiveTime"] = clock.iso_ms(replays.beginning(call, topic))
         return {
             "Attributes": topics.described(topic)
+            | archive
             | {
                 "SubscriptionsPending": str(counts.get(subscriptions.PENDING, 0)),
                 "SubscriptionsConfirmed": str(counts.get(subscriptions.CONFIRMED, 0)),
@@ -95,6 +102,11 @@ class Sns(Service):
         """An empty value takes the attribute away."""
         topic = topics.load(call, TopicArn, lock=True)
         topics.check_attribute(AttributeName, AttributeValue, fifo=topic.settings.fifo)
+        if AttributeName == "ArchivePolicy" and not replay_policies.archive_days(AttributeValue):
+            if replays.running(call, topic):
+                raise invalid("ArchivePolicy", "a replay is in progress")
+            replays.clear(call, topic)
+            AttributeValue = ""
         stored = {**topic.stored, AttributeName: AttributeValue}
         topics.write(call, topic, {name: value for name, value in stored.items() if value != ""})
 
@@ -189,8 +201,9 @@ class Sns(Service):
     def set_subscription_attributes(
         self, call: Call, *, SubscriptionArn: str, AttributeName: str, AttributeValue: str = ""
     ) -> None:
+        found = subscriptions.load(call, SubscriptionArn)
+        topic = topics.hold(call, found.topic_id)
         found = subscriptions.load(call, SubscriptionArn, lock=True)
-        topic = topics.by_id(call, found.topic_id)
         assert topic is not None, "a topic takes its subscriptions with it"
         stored = subscriptions.changed(topic, found.protocol, found.stored, {AttributeName: AttributeValue})
         if "FilterPolicy" in stored and "FilterPolicy" not in found.stored:
@@ -201,6 +214,8 @@ class Sns(Service):
             filtered=int("FilterPolicy" in stored),
             id=found.id,
         )
+        if AttributeName == "ReplayPolicy":
+            replays.begin(call, topic, found, stored.get("ReplayPolicy"))
 
     @reads_only
     def list_subscriptions(self, call: Call, *, NextToken: str | None = None) -> Reply:

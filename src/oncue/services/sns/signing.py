@@ -77,10 +77,12 @@ def keep(call: Call, pair: Pair) -> Pair:
 
 
 async def prepare(call: Call) -> None:
-    """Makes the key outside of any transaction, when the installation has none yet."""
-    if await call.transact(stored, reads_only=True) is None:
-        pair = await asyncio.to_thread(made)
-        await call.transact(lambda inner: keep(inner, pair))
+    """Makes and loads the key outside of any transaction."""
+    pair = await call.transact(stored, reads_only=True)
+    if pair is None:
+        offer = await asyncio.to_thread(made)
+        pair = await call.transact(lambda inner: keep(inner, offer))
+    await asyncio.to_thread(_loaded, pair[0])
 
 
 def name_of(certificate: bytes) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from oncue import arns, clock
 from oncue.errors import ServiceError
 from oncue.services import Call
-from oncue.services.sns import due, envelopes, publishing, subscriptions, topics
+from oncue.services.sns import due, envelopes, publishing, replays, subscriptions, topics
 from oncue.services.sns.refusals import invalid
 from oncue.services.sns.subscriptions import CONFIRMED, DELETED, PENDING, TOKEN_S, WEB, Subscription
 from oncue.services.sns.topics import Topic
@@ -33,6 +33,8 @@ def subscribe(
         if "FilterPolicy" in attributes:
             subscriptions.check_quota(call, topic)
         present = _insert(call, topic, protocol, address, attributes)
+        if "ReplayPolicy" in attributes:
+            replays.begin(call, topic, present, attributes["ReplayPolicy"])
     if present.state == PENDING:
         publishing.ask(call, topic, present, envelopes.CONFIRMATION)
     return present
@@ -177,7 +179,11 @@ def _check_room(call: Call, topic: Topic) -> None:
 
 
 def delete_topic(call: Call, topic: Topic) -> None:
-    """With its subscriptions and what they had still to get."""
+    """With its subscriptions and what they had still to get. InvalidState while it has an archive."""
+    if topic.settings.archive_days:
+        raise ServiceError(
+            "InvalidState", "Invalid state: a topic with an ArchivePolicy cannot be deleted; remove it first."
+        )
     rows = call.tx.all(f"{subscriptions.SELECT} WHERE topic_id = :topic ORDER BY id", topic=topic.id)
     for row in rows:
         forget(call, subscriptions.of_row(row))

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from oncue import arns
 from oncue.errors import ServiceError
 from oncue.services import Call
-from oncue.services.sns import delivery_policies, filter_policies, filters, refusals
+from oncue.services.sns import delivery_policies, filter_policies, filters, refusals, replay_policies
 from oncue.services.sns.filters import Filter
 from oncue.services.sns.refusals import invalid
 from oncue.services.sns.topics import Topic, texts_of
@@ -30,11 +30,18 @@ ENDPOINT_CHARS_MAX = 2_048
 ARN_PARTS = 7
 SETTINGS_CACHED = 16_384
 SETTABLE = frozenset(
-    ("RawMessageDelivery", "FilterPolicy", "FilterPolicyScope", "RedrivePolicy", "DeliveryPolicy")
+    (
+        "RawMessageDelivery",
+        "FilterPolicy",
+        "FilterPolicyScope",
+        "RedrivePolicy",
+        "DeliveryPolicy",
+        "ReplayPolicy",
+    )
 )
 SELECT = """
 SELECT id, topic_id, topic_arn, arn, account, region, protocol, endpoint, attributes, state, authenticated,
-       token, token_until
+       token, token_until, replay_status, replay_next, replay_end, replay_resume
 FROM sns_subscriptions
 """
 
@@ -66,6 +73,15 @@ class Subscription:
     authenticated: int
     token: str | None
     token_until: float | None
+    replay_status: str | None
+    replay_next: int | None
+    replay_end: int | None
+    replay_resume: int | None
+
+    @property
+    def replaying(self) -> bool:
+        """Whether it gets what is published from the archive, in order, and not at once."""
+        return self.replay_next is not None
 
     @property
     def lane(self) -> str:
@@ -199,6 +215,10 @@ def changed(
             raise refusals.unsupported_attribute(name)
         if value != "":
             _check_attribute(topic, protocol, name, value)
+    if "ReplayPolicy" in given and not topic.settings.archive_days:
+        raise invalid("ReplayPolicy: the topic has no ArchivePolicy")
+    if replay_policies.is_none(merged.get("ReplayPolicy")):
+        merged.pop("ReplayPolicy", None)
     scope = scope_of(merged)
     if policy := merged.get("FilterPolicy"):
         try:
@@ -222,6 +242,8 @@ def _check_attribute(topic: Topic, protocol: str, name: str, value: str) -> None
             )
     elif name == "RedrivePolicy":
         _check_redrive(topic, value)
+    elif name == "ReplayPolicy":
+        replay_policies.checked(value)
     elif name == "DeliveryPolicy":
         if protocol not in WEB:
             raise invalid(f"{name}: Delivery policies are for the protocols http and https")
@@ -316,6 +338,8 @@ def described(topic: Topic, subscription: Subscription) -> dict[str, str]:
             topic.settings.delivery_policy, stored.get("DeliveryPolicy")
         )
         told["EffectiveDeliveryPolicy"] = json.dumps(effective, separators=(",", ":"))
+    if subscription.replay_status is not None:
+        told["ReplayStatus"] = subscription.replay_status
     return told | stored
 
 

@@ -12,7 +12,7 @@ import msgspec
 from oncue import arns
 from oncue.errors import ServiceError
 from oncue.services import Call
-from oncue.services.sns import delivery_policies, refusals
+from oncue.services.sns import delivery_policies, refusals, replay_policies
 from oncue.services.sns.refusals import invalid
 from oncue.store import Row
 
@@ -34,9 +34,9 @@ CHOICES = {
     "ContentBasedDeduplication": BOOLEANS,
     "FifoThroughputScope": ("Topic", "MessageGroup"),
 }
-FIFO_ONLY = ("ContentBasedDeduplication", "FifoThroughputScope")
+FIFO_ONLY = ("ContentBasedDeduplication", "FifoThroughputScope", "ArchivePolicy")
 TEXTS = ("DisplayName", "KmsMasterKeyId")
-DOCUMENTS = ("Policy", "DeliveryPolicy")
+DOCUMENTS = ("Policy", "DeliveryPolicy", "ArchivePolicy")
 SETTABLE = frozenset((*CHOICES, *TEXTS, *DOCUMENTS, "MaximumMessageSize"))
 OWNER_ACTIONS = (
     "GetTopicAttributes",
@@ -62,6 +62,7 @@ class Settings:
     message_bytes_max: int
     signature_version: str
     delivery_policy: str | None
+    archive_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ def settings(text: str) -> Settings:
         message_bytes_max=int(stored.get("MaximumMessageSize", MESSAGE_BYTES_DEFAULT)),
         signature_version=stored.get("SignatureVersion", "1"),
         delivery_policy=stored.get("DeliveryPolicy"),
+        archive_days=replay_policies.archive_days(stored.get("ArchivePolicy")),
     )
 
 
@@ -133,6 +135,12 @@ def find(call: Call, arn: arns.Arn, *, lock: bool = False) -> Topic | None:
 
 def by_id(call: Call, id: int) -> Topic | None:
     row = call.tx.one(f"{SELECT} WHERE id = :id", id=id)
+    return None if row is None else of_row(row)
+
+
+def hold(call: Call, id: int) -> Topic | None:
+    """The topic, its row locked until the end of the transaction."""
+    row = call.tx.one(f"{SELECT} WHERE id = :id FOR UPDATE", id=id)
     return None if row is None else of_row(row)
 
 
@@ -175,6 +183,8 @@ def check_attribute(name: str, value: str, *, fifo: bool, creating: bool = False
         raise invalid("DisplayName")
     if name == "Policy":
         _check_policy(value)
+    if name == "ArchivePolicy":
+        replay_policies.archive_days(value)
     if name == "DeliveryPolicy":
         try:
             delivery_policies.of_topic(value)
