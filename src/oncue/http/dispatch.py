@@ -44,6 +44,7 @@ class Dispatch:
                 self._store,
                 base_url=base_url,
                 request_id=request_id,
+                trace=request.headers.get("x-amzn-trace-id", ""),
             )
             work = call.perform(method, parameters)
             output = await (_unless(gone, work) if getattr(method, "waits", False) else work)

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import pathlib
+import ssl
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from oncue import clock
 from oncue.errors import ServiceError
 from oncue.services import Call
-from oncue.services.sns import deliveries, due
+from oncue.services.sns import deliveries, due, posting, signing
 from oncue.services.sns.posting import Unreachable, post
 from oncue.store import Store, backlog
 from tests.services.sns.local import ACCOUNT, DEADLINE_S, Local, bodies
@@ -186,6 +188,29 @@ async def test_an_answer_that_is_none(answer: bytes | None) -> None:
     with pytest.raises(Unreachable):
         await post(f"http://127.0.0.1:{port}/", {}, b"body", timeout_s=0.2)
     over.set()
+    server.close()
+
+
+async def test_tls_is_verified(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    private, certificate = signing.made()
+    for name, pem in (("key", private), ("certificate", certificate)):
+        (tmp_path / name).write_bytes(pem)
+    own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    own.load_cert_chain(tmp_path / "certificate", tmp_path / "key")
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=own)
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    with pytest.raises(Unreachable, match="certificate verify failed"):
+        await post(url, {}, b"body")
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "certificate"))
+    trusting.check_hostname = False
+    monkeypatch.setattr(posting, "_tls", lambda: trusting)
+    assert await post(url, {}, b"body") == 200
     server.close()
 
 

@@ -98,6 +98,16 @@ def test_a_message_for_each_protocol(sns: Any, topic: str, inbox: Any) -> None:
     assert message["Attributes"]["MessageGroupId"] == "tenant"
 
 
+def test_the_trace_goes_on(sns: Any, topic: str, inbox: Any) -> None:
+    queue, trace = inbox(topic, "q"), "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1"
+    sns.meta.events.register(
+        "before-send.sns.Publish",
+        lambda request, **_: request.headers.__setitem__("X-Amzn-Trace-Id", trace),
+    )
+    sns.publish(TopicArn=topic, Message="m")
+    assert queue.take(1)[0]["Attributes"]["AWSTraceHeader"] == trace
+
+
 def test_a_batch_is_published_or_refused_as_a_whole(sns: Any, topic: str, inbox: Any) -> None:
     queue = inbox(topic, "q", RawMessageDelivery="true")
     entries = [{"Id": str(number), "Message": f"m{number}"} for number in range(10)]

@@ -1,12 +1,15 @@
 """HTTP endpoints: asked, confirmed, delivered to, retried, buried, unsubscribed and back again."""
 
 import json
+import pathlib
+import urllib.error
 import urllib.request
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from tests import running
 from tests.services.sns.subscriber import Subscriber
 from tests.services.sns.test_fan_out import verify
 
@@ -70,6 +73,18 @@ def test_a_link_confirms_and_another_leaves(sns: Any, topic: str, subscriber: Su
     assert (counts["SubscriptionsConfirmed"], counts["SubscriptionsDeleted"]) == ("0", "1")
     urllib.request.urlopen(goodbye.fields["SubscribeURL"], timeout=10).read()
     assert len(sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]) == 1
+
+
+def test_a_link_needs_no_key_where_all_else_does(tmp_path: pathlib.Path, subscriber: Subscriber) -> None:
+    keys = tmp_path / "keys.toml"
+    keys.write_text('[AKIDEXAMPLE]\nsecret = "test"\naccount = "123456789012"\n')
+    with running.serving(f"sqlite:///{tmp_path}/oncue.db", tmp_path, flags=("--auth", str(keys))) as server:
+        sns = server.client("sns", "AKIDEXAMPLE")
+        topic = sns.create_topic(Name="t")["TopicArn"]
+        sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=subscriber.url)
+        assert "<SubscriptionArn>" in subscriber.confirm()
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(f"{server.endpoint}/?Action=ListTopics&Version=2010-03-31", timeout=10)
 
 
 def test_retries_then_the_dead_letter_queue(sns: Any, topic: str, subscriber: Subscriber, queue: Any) -> None:

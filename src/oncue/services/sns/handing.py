@@ -26,6 +26,7 @@ class Delivery(msgspec.Struct, frozen=True, array_like=True):
     attributes: dict[str, tuple[str, Any]]
     group_id: str | None = None
     deduplication_id: str | None = None
+    trace: str = ""
 
     def pack(self) -> bytes:
         return _encoder.encode(self)
@@ -73,9 +74,14 @@ def bury(call: Call, queue_arn: str, delivery: Delivery, code: str, why: str) ->
 def _send(call: Call, queue_arn: str, delivery: Delivery, attributes: Attributes) -> None:
     target = arns.parse(queue_arn)
     fifo = target.resource.endswith(".fifo")
-    ids = {"MessageGroupId": delivery.group_id} if delivery.group_id is not None else {}
+    more: dict[str, Any] = {}
+    if delivery.group_id is not None:
+        more["MessageGroupId"] = delivery.group_id
     if fifo and delivery.deduplication_id is not None:
-        ids["MessageDeduplicationId"] = delivery.deduplication_id
+        more["MessageDeduplicationId"] = delivery.deduplication_id
+    if delivery.trace:
+        header = {"DataType": "String", "StringValue": delivery.trace}
+        more["MessageSystemAttributes"] = {"AWSTraceHeader": header}
     speaking_for(call, target.account, target.region).sqs.send_message(
         QueueUrl=arns.queue_url(call.base_url, target.account, target.resource),
         MessageBody=delivery.body,
@@ -83,5 +89,5 @@ def _send(call: Call, queue_arn: str, delivery: Delivery, attributes: Attributes
             name: {"DataType": kind, "BinaryValue" if isinstance(value, bytes) else "StringValue": value}
             for name, (kind, value) in attributes.items()
         },
-        **ids,
+        **more,
     )

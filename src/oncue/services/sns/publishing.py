@@ -66,6 +66,7 @@ class Writer:
             message.attributes if raw else {},
             message.group_id if subscription.protocol == "sqs" else None,
             published.deduplication_id,
+            self._call.trace,
         )
 
     def _envelope(self, subscription: Subscription, published: Published, text: str) -> str:
