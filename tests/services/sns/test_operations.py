@@ -391,3 +391,74 @@ def test_a_topic_has_room_for_200_filter_policies(sns: Any, topic: str) -> None:
         AttributeValue='{"a": ["x"]}',
     )
     assert code == "FilterPolicyLimitExceeded"
+
+
+def hostile(topic: str, queue: str, text: str) -> list[tuple[str, dict[str, Any]]]:
+    """Every operation, with a text where it takes one."""
+    surrogate = '{"default": "\\ud800"}'
+    return [
+        ("create_topic", {"Name": text}),
+        (
+            "create_topic",
+            {"Name": "u", "Attributes": {"DisplayName": text}, "Tags": [{"Key": "k", "Value": text}]},
+        ),
+        ("get_topic_attributes", {"TopicArn": topic + text}),
+        ("list_tags_for_resource", {"ResourceArn": topic + text}),
+        ("subscribe", {"TopicArn": topic, "Protocol": text, "Endpoint": text}),
+        ("subscribe", {"TopicArn": topic, "Protocol": "sqs", "Endpoint": QUEUE + text}),
+        ("subscribe", {"TopicArn": topic, "Protocol": "lambda", "Endpoint": FUNCTION + text}),
+        ("subscribe", {"TopicArn": topic, "Protocol": "http", "Endpoint": f"http://a/{text}"}),
+        ("get_subscription_attributes", {"SubscriptionArn": queue + text}),
+        ("unsubscribe", {"SubscriptionArn": queue + text}),
+        ("confirm_subscription", {"TopicArn": topic, "Token": text}),
+        ("add_permission", {"TopicArn": topic, "Label": text, "AWSAccountId": [text], "ActionName": [text]}),
+        ("set_topic_attributes", {"TopicArn": topic, "AttributeName": text, "AttributeValue": text}),
+        (
+            "set_subscription_attributes",
+            {"SubscriptionArn": queue, "AttributeName": text, "AttributeValue": text},
+        ),
+        (
+            "set_subscription_attributes",
+            {
+                "SubscriptionArn": queue,
+                "AttributeName": "RedrivePolicy",
+                "AttributeValue": json.dumps({"deadLetterTargetArn": QUEUE + text}),
+            },
+        ),
+        (
+            "set_subscription_attributes",
+            {
+                "SubscriptionArn": queue,
+                "AttributeName": "FilterPolicy",
+                "AttributeValue": json.dumps({text: [text]}),
+            },
+        ),
+        (
+            "publish",
+            {
+                "TopicArn": topic,
+                "Message": text,
+                "MessageAttributes": {"a": {"DataType": f"String.{text}", "StringValue": text}},
+            },
+        ),
+        ("publish", {"TopicArn": topic, "Message": "m", "Subject": text[:50], "MessageGroupId": text}),
+        ("publish", {"TopicArn": topic, "Message": surrogate, "MessageStructure": "json"}),
+        ("list_topics", {"NextToken": text}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["\0", "\x01 \ufffe", "x\ud7ff\U0001f600", "'; DROP TABLE sns_topics; --", "%", "é" * 300]
+)
+def test_hostile_texts_are_the_callers_fault(sns: Any, topic: str, text: str) -> None:
+    """Refused or kept, on both stores, but never an InternalFailure."""
+    queue = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=QUEUE)["SubscriptionArn"]
+    faults = []
+    for operation, parameters in hostile(topic, queue, text):
+        try:
+            getattr(sns, operation)(**parameters)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
+                faults.append((operation, str(error)))
+    assert faults == []
+    assert sns.list_topics()["Topics"]

@@ -52,7 +52,10 @@ def test_the_default_is_three_retries_after_20_seconds() -> None:
 
 def test_a_subscription_overrides_its_topic_unless_that_forbids_it() -> None:
     topic: dict[str, Any] = {"http": {"defaultHealthyRetryPolicy": {"numRetries": 5}}}
-    own = {"healthyRetryPolicy": {"numRetries": 1}, "throttlePolicy": {"maxReceivesPerSecond": 10}}
+    own = {
+        "healthyRetryPolicy": {"numRetries": 1, "numNoDelayRetries": None},
+        "throttlePolicy": {"maxReceivesPerSecond": 10},
+    }
     plan = delivery_policies.plan(json.dumps(topic), json.dumps(own))
     assert plan.schedule.total == 1
     assert plan.per_second_max == 10

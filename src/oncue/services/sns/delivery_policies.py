@@ -93,7 +93,7 @@ def effective_of_topic(text: str | None) -> dict[str, Any]:
     """EffectiveDeliveryPolicy of a topic, with the defaults filled in."""
     http = json.loads(text or "{}").get("http", {})
     effective = {
-        "defaultHealthyRetryPolicy": {**DEFAULT_RETRY, **(http.get("defaultHealthyRetryPolicy") or {})},
+        "defaultHealthyRetryPolicy": _filled(http.get("defaultHealthyRetryPolicy")),
         "disableSubscriptionOverrides": http.get("disableSubscriptionOverrides", False),
     }
     if throttle := http.get("defaultThrottlePolicy"):
@@ -105,14 +105,12 @@ def effective_of_topic(text: str | None) -> dict[str, Any]:
 
 
 def effective_of_subscription(topic: str | None, own: str | None) -> dict[str, Any]:
-    """EffectiveDeliveryPolicy of an HTTP subscription: its own parts, else its topic's."""
+    """EffectiveDeliveryPolicy of an HTTP subscription: each of its own parts as a whole, else its topic's."""
     http = effective_of_topic(topic)["http"]
     given = {} if http["disableSubscriptionOverrides"] else json.loads(own or "{}")
+    own_retry = given.get("healthyRetryPolicy")
     return {
-        "healthyRetryPolicy": {
-            **http["defaultHealthyRetryPolicy"],
-            **(given.get("healthyRetryPolicy") or {}),
-        },
+        "healthyRetryPolicy": _filled(own_retry) if own_retry else http["defaultHealthyRetryPolicy"],
         "sicklyRetryPolicy": None,
         "throttlePolicy": given.get("throttlePolicy") or http.get("defaultThrottlePolicy"),
         "requestPolicy": given.get("requestPolicy") or http["defaultRequestPolicy"],
@@ -130,6 +128,11 @@ def plan(topic: str | None, own: str | None) -> Plan:
         throttle.get("maxReceivesPerSecond"),
         policy["requestPolicy"].get("headerContentType") or CONTENT_TYPE,
     )
+
+
+def _filled(retry: Mapping[str, Any] | None) -> dict[str, Any]:
+    """With the defaults for what is not said, or null (as in AWS's own examples)."""
+    return {**DEFAULT_RETRY, **{name: value for name, value in (retry or {}).items() if value is not None}}
 
 
 def _schedule(retry: Mapping[str, Any]) -> Schedule:
@@ -191,7 +194,7 @@ def _check(policy: Mapping[str, Any], prefix: str) -> None:
 
 def _check_retry(given: Mapping[str, Any]) -> None:
     _only(given, frozenset(DEFAULT_RETRY))
-    retry = {**DEFAULT_RETRY, **{name: value for name, value in given.items() if value is not None}}
+    retry = _filled(given)
     for name in DEFAULT_RETRY:
         if name.startswith("num") and not _whole(retry[name], 0, RETRIES_MAX):
             raise PolicyError(f"{name} must be an integer between 0 and {RETRIES_MAX}")

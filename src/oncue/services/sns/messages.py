@@ -109,6 +109,10 @@ def _structured(body: str, structure: str | None) -> tuple[str, dict[str, str]]:
         raise invalid(NO_DEFAULT)
     if not default:
         raise invalid("Empty message")
+    try:
+        "".join(text for text in texts.values() if isinstance(text, str)).encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, written as an escape
+        raise invalid(NO_JSON) from None
     return default, {protocol: text for protocol, text in texts.items() if isinstance(text, str) and text}
 
 

@@ -116,7 +116,7 @@ def confirm(call: Call, arn: arns.Arn, token: str, *, authenticated: bool) -> st
     the topic says whose it is."""
     topic = topics.find(call, arn)
     row = None
-    if topic is not None:
+    if topic is not None and token.isprintable():
         row = call.tx.one(
             f"{subscriptions.SELECT} WHERE topic_id = :topic AND token = :token FOR UPDATE",
             topic=topic.id,

@@ -1,6 +1,7 @@
 """Subscriptions: their rows, their attributes, and how a call finds one by its ARN."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,6 +29,8 @@ PER_FIFO_TOPIC_MAX = 100
 TOKEN_S = 172_800
 ENDPOINT_CHARS_MAX = 2_048
 ARN_PARTS = 7
+QUEUE_ARN = re.compile(r"arn:aws:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}(\.fifo)?")
+FUNCTION_ARN = re.compile(r"arn:aws:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]+(:[A-Za-z0-9_$-]+)?")
 SETTINGS_CACHED = 16_384
 SETTABLE = frozenset(
     (
@@ -147,7 +150,7 @@ def find(call: Call, arn: str, *, lock: bool = False) -> Subscription | None:
     parts = arn.split(":")
     if len(parts) < ARN_PARTS - 1:
         raise invalid("SubscriptionArn", f"An ARN must have at least 6 elements, not {len(parts)}")
-    if len(parts) != ARN_PARTS or parts[2] != "sns":
+    if len(parts) != ARN_PARTS or parts[2] != "sns" or not arn.isprintable():
         raise invalid("SubscriptionId" if parts[2] == "sns" else "SubscriptionArn")
     ending = " FOR UPDATE" if lock else ""
     row = call.tx.one(f"{SELECT} WHERE arn = :arn AND state <> :deleted{ending}", arn=arn, deleted=DELETED)
@@ -200,7 +203,9 @@ def _check_target(protocol: str, endpoint: str) -> None:
     wanted = "SQS" if protocol == "sqs" else "Lambda"
     if len(parts) < 6 or parts[0] != "arn" or parts[2] != protocol or not all(parts[3:6]):
         raise invalid(f"{wanted} endpoint ARN")
-    if protocol == "lambda" and (parts[5] != "function" or len(parts) < 7 or not parts[6]):
+    if protocol == "sqs" and not QUEUE_ARN.fullmatch(endpoint):
+        raise invalid("SQS endpoint ARN")
+    if protocol == "lambda" and not FUNCTION_ARN.fullmatch(endpoint):
         raise invalid("Lambda endpoint ARN")
 
 
@@ -262,7 +267,7 @@ def _check_redrive(topic: Topic, text: str) -> None:
     if not isinstance(target, str) or set(policy) != {"deadLetterTargetArn"}:
         raise invalid("RedrivePolicy: must be an object with the key deadLetterTargetArn")
     parts = target.split(":")
-    if len(parts) != 6 or parts[:3] != ["arn", "aws", "sqs"] or not all(parts[3:]):
+    if not QUEUE_ARN.fullmatch(target):
         raise invalid("RedrivePolicy: deadLetterTargetArn is an invalid arn")
     if (parts[4], parts[3]) != (topic.account, topic.region):
         raise invalid("RedrivePolicy: deadLetterTargetArn must be in the same account and region")

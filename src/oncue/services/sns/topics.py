@@ -118,7 +118,9 @@ def read_arn(text: str, parameter: str = "TopicArn") -> arns.Arn:
     parts = text.split(":")
     if len(parts) < ARN_PARTS:
         raise invalid(parameter, f"An ARN must have at least {ARN_PARTS} elements, not {len(parts)}")
-    if parts[0] != "arn" or parts[2] != "sns" or len(parts) != ARN_PARTS or not parts[5]:
+    if len(parts) != ARN_PARTS or parts[0] != "arn" or parts[2] != "sns" or not parts[5]:
+        raise invalid(parameter)
+    if not text.isprintable():
         raise invalid(parameter)
     return arns.parse(text)
 
