@@ -233,3 +233,14 @@ async def test_what_is_posted() -> None:
     assert "Authorization: Basic bWU6cEBzcw==" in lines
     assert "X-A: 1" in lines
     assert lines[-1] == "body"
+
+
+async def test_a_host_with_quotes_does_not_break_the_envelope(local: Local) -> None:
+    topic = await local.topic()
+    await local.web(topic, "http://a/")
+    local.call.base_url = 'http://"evil"\\'
+    await local.do("publish", TopicArn=topic, Message='\n  "UnsubscribeURL" : ""')
+    await local.endpoint.until(lambda: len(local.endpoint.got) == 2)
+    fields = local.endpoint.got[1][1]
+    assert fields["UnsubscribeURL"].startswith('http://"evil"\\/?Action=Unsubscribe')
+    assert fields["Message"] == '\n  "UnsubscribeURL" : ""'

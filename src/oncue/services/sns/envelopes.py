@@ -26,6 +26,8 @@ RESTORE = (
     "To cancel this operation and restore the subscription, visit the SubscribeURL included in this message."
 )
 
+NO_LINK = '\n  "UnsubscribeURL" : ""'
+
 Sign = Callable[[str], Mapping[str, str]]  # the text to sign -> SignatureVersion, Signature, SigningCertURL
 
 
@@ -42,11 +44,11 @@ def notification(
     text: str,
     timestamp: str,
     sequence_number: str | None,
-    unsubscribe_url: str,
     attributes: Attributes,
     sign: Sign | None,
 ) -> dict[str, Any]:
-    """The envelope, its members in AWS's order; unsigned (FIFO) without `sign`."""
+    """The envelope, its members in AWS's order; unsigned (FIFO) without `sign`. Only its UnsubscribeURL is
+    not the same for all subscribers; see `with_link`."""
     fields: dict[str, Any] = {"Type": NOTIFICATION, "MessageId": message_id}
     if sequence_number is not None:
         fields["SequenceNumber"] = sequence_number
@@ -57,7 +59,7 @@ def notification(
     if sign is not None:
         names = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
         fields |= sign(signed_text(fields, names))
-    fields["UnsubscribeURL"] = unsubscribe_url
+    fields["UnsubscribeURL"] = ""
     if attributes:
         fields["MessageAttributes"] = {
             name: {"Type": kind, "Value": _shown(value)} for name, (kind, value) in attributes.items()
@@ -100,6 +102,13 @@ def written(fields: Mapping[str, Any]) -> str:
         else:
             lines.append(f"  {_json(name)} : {_json(value)}")
     return "{\n" + ",\n".join(lines) + "\n}"
+
+
+def with_link(text: str, url: str) -> str:
+    """A written notification with its UnsubscribeURL. No line break stands inside of a JSON string."""
+    before, line, after = text.partition(NO_LINK)
+    assert line, "every notification has the line"
+    return f"{before}{line[:-2]}{_json(url)}{after}"
 
 
 def lambda_event(fields: Mapping[str, Any], subscription_arn: str) -> bytes:

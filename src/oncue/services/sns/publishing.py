@@ -43,13 +43,13 @@ _decoder = msgspec.msgpack.Decoder(Published)
 
 
 class Writer:
-    """Writes what subscriptions get of the messages of one topic; one signature serves them all."""
+    """Writes what subscriptions get of the messages of one topic; each message is signed once for all."""
 
     def __init__(self, call: Call, topic: Topic) -> None:
         self._call = call
         self._topic = topic
-        self._sign: Sign | None = None
-        self._signed: dict[str, Mapping[str, str]] = {}
+        self._signer: Sign | None = None
+        self._written: dict[tuple[str, str], str] = {}  # by message id and text
 
     def delivery(self, subscription: Subscription, published: Published) -> Delivery | None:
         """None when the subscription's filter does not let the message pass."""
@@ -61,7 +61,7 @@ class Writer:
         return Delivery(
             envelopes.NOTIFICATION,
             published.message_id,
-            text if raw else self._envelope(subscription, published, text),
+            text if raw else self._letter(subscription, published, text),
             raw,
             message.attributes if raw else {},
             message.group_id if subscription.protocol == "sqs" else None,
@@ -69,29 +69,33 @@ class Writer:
             self._call.trace,
         )
 
-    def _envelope(self, subscription: Subscription, published: Published, text: str) -> str:
-        fields = envelopes.notification(
-            topic_arn=self._topic.arn,
-            message_id=published.message_id,
-            subject=published.message.subject,
-            text=text,
-            timestamp=clock.iso_ms(published.at),
-            sequence_number=published.sequence_number,
-            unsubscribe_url=unsubscribe_url(self._call, subscription),
-            attributes=published.message.attributes,
-            sign=None if self._topic.settings.fifo else self._once,
-        )
-        if published.replayed:
-            fields["Replayed"] = True
-        return envelopes.written(fields)
+    def _letter(self, subscription: Subscription, published: Published, text: str) -> str:
+        link = unsubscribe_url(self._call, subscription)
+        return envelopes.with_link(self._envelope(published, text), link)
 
-    def _once(self, text: str) -> Mapping[str, str]:
-        """The same for every subscriber: it does not cover what differs."""
-        if text not in self._signed:
-            if self._sign is None:
-                self._sign = signing.signer(self._call, self._topic.settings.signature_version)
-            self._signed[text] = self._sign(text)
-        return self._signed[text]
+    def _envelope(self, published: Published, text: str) -> str:
+        """Without the link that each subscription has of its own."""
+        key = published.message_id, text
+        if key not in self._written:
+            fields = envelopes.notification(
+                topic_arn=self._topic.arn,
+                message_id=published.message_id,
+                subject=published.message.subject,
+                text=text,
+                timestamp=clock.iso_ms(published.at),
+                sequence_number=published.sequence_number,
+                attributes=published.message.attributes,
+                sign=None if self._topic.settings.fifo else self._sign,
+            )
+            if published.replayed:
+                fields["Replayed"] = True
+            self._written[key] = envelopes.written(fields)
+        return self._written[key]
+
+    def _sign(self, text: str) -> Mapping[str, str]:
+        if self._signer is None:
+            self._signer = signing.signer(self._call, self._topic.settings.signature_version)
+        return self._signer(text)
 
 
 class Fanout:
@@ -221,7 +225,7 @@ def put(call: Call, subscription: Subscription, delivery: Delivery) -> None:
 
 
 def unsubscribe_url(call: Call, subscription: Subscription) -> str:
-    return envelopes.action_url(call.base_url, "Unsubscribe", SubscriptionArn=subscription.arn)
+    return f"{call.base_url}/?Action=Unsubscribe&SubscriptionArn={subscription.arn}"
 
 
 def ask(call: Call, topic: Topic, subscription: Subscription, kind: str) -> None:
