@@ -5,7 +5,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
-from oncue import clock, protocol
+from oncue import arns, clock, protocol
 from oncue.errors import ServiceError
 from oncue.http import signature
 from oncue.http.keys import Keys
@@ -31,8 +31,11 @@ class Dispatch:
         try:
             signed = signature.of_request(request)
             route = protocol.route(request, signed.service)
-            account = signature.authenticate(self._keys, signed, request, clock.now())
             method = self._method(route)
+            if not signed.access_key and getattr(method, "unsigned", False):
+                account = arns.ACCOUNT_DEFAULT
+            else:
+                account = signature.authenticate(self._keys, signed, request, clock.now())
             parameters = protocol.decode(route, request)
             call = Call(
                 account,
@@ -41,6 +44,7 @@ class Dispatch:
                 self._store,
                 base_url=base_url,
                 request_id=request_id,
+                trace=request.headers.get("x-amzn-trace-id", ""),
             )
             work = call.perform(method, parameters)
             output = await (_unless(gone, work) if getattr(method, "waits", False) else work)

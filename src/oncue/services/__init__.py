@@ -33,6 +33,12 @@ def waits(method: Method) -> Method:
     return method
 
 
+def unsigned(method: Method) -> Method:
+    """Marks an operation that a link performs: whoever visits it has no key, and needs none."""
+    method.unsigned = True  # type: ignore[attr-defined]
+    return method
+
+
 class Service:
     """Subclasses define one method per operation: boto3's name, AWS's parameter names, a dict as the reply.
 
@@ -63,7 +69,7 @@ class Call:
     `tx` open.
     """
 
-    __slots__ = ("account", "base_url", "now", "region", "request_id", "services", "store", "tx")
+    __slots__ = ("account", "base_url", "now", "region", "request_id", "services", "store", "trace", "tx")
 
     tx: Transaction
     now: float
@@ -77,6 +83,7 @@ class Call:
         *,
         base_url: str = "",
         request_id: str = "",
+        trace: str = "",
     ) -> None:
         self.account = account
         self.region = region
@@ -84,6 +91,7 @@ class Call:
         self.store = store
         self.base_url = base_url  # scheme and authority by which the client reached us, no trailing slash
         self.request_id = request_id or clock.new_id()
+        self.trace = trace  # the request's X-Amzn-Trace-Id, handed on with what follows from it
 
     def __getattr__(self, name: str) -> Any:
         service = self.services.get(name.rstrip("_"))
@@ -117,6 +125,7 @@ class Call:
                 self.store,
                 base_url=self.base_url,
                 request_id=self.request_id,
+                trace=self.trace,
             )
             inner.tx = tx
             inner.now = clock.now()
