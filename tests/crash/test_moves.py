@@ -10,8 +10,8 @@ from tests import running
 from tests.crash.test_messages import drain
 from tests.wire import Wire
 
-MESSAGES = 240
-PER_SECOND = 100
+MESSAGES = 200
+PER_SECOND = 40
 LOOKS_MAX = 2_000
 
 
@@ -58,7 +58,7 @@ def test_every_message_is_moved_once(store_url: str, tmp_path: pathlib.Path) -> 
     try:
         moved = 0
         for _ in range(2):
-            task = task_of(wire, arn, moved=moved + 20)
+            task = task_of(wire, arn, moved=moved + 10)
             assert task["Status"] == "RUNNING", f"killed too late to mean anything: {task}"
             moved = task["ApproximateNumberOfMessagesMoved"]
             server.kill()
