@@ -282,6 +282,7 @@ def claimed(tx: Transaction, lane: str, now: float, *, at_most: int) -> int:
 def clear(tx: Transaction, lane: str) -> int:
     """Delete every item of a lane, claimed ones too; the answer is how many."""
     tx.run("DELETE FROM backlog_groups WHERE lane = :lane", lane=lane)
+    tx.run("DELETE FROM backlog_tenants WHERE lane = :lane", lane=lane)
     return tx.run("DELETE FROM backlog WHERE lane = :lane", lane=lane)
 
 
@@ -293,7 +294,7 @@ def expire(tx: Transaction, now: float) -> int:
         DELETE FROM backlog WHERE id IN (
             SELECT id FROM backlog WHERE expires_at <= :now
             ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED
-        ) RETURNING lane, group_key
+        ) RETURNING lane, group_key, tenant
         """,
         now=now,
         limit=EXPIRE_ITEMS_MAX,
@@ -302,7 +303,21 @@ def expire(tx: Transaction, now: float) -> int:
         {(row["lane"], row["group_key"]) for row in rows if row["group_key"] is not None}
     ):
         _reopen(tx, lane, name, now)
+    for lane, name in sorted({(row["lane"], row["tenant"]) for row in rows if row["tenant"] is not None}):
+        forget_tenant(tx, lane, name)
     return len(rows)
+
+
+def forget_tenant(tx: Transaction, lane: str, name: str) -> None:
+    """Of a fair lane (store.tenants), when its last item has gone."""
+    tx.run(
+        """
+        DELETE FROM backlog_tenants WHERE lane = :lane AND name = :name
+        AND NOT EXISTS (SELECT 1 FROM backlog WHERE lane = :lane AND tenant = :name)
+        """,
+        lane=lane,
+        name=name,
+    )
 
 
 def _expire_group(tx: Transaction, lane: str, name: str, now: float) -> None:

@@ -18,7 +18,7 @@ from oncue.errors import ServiceError
 from oncue.services import Call
 from oncue.services.sqs import messages, queues, refusals, sending
 from oncue.services.sqs.queues import Queue
-from oncue.store import Row, backlog
+from oncue.store import Row, backlog, tenants
 
 LANE = "sqs/moves"
 BATCH_MAX = 100  # messages in one transaction; also what a step of the highest rate moves
@@ -185,7 +185,8 @@ def _move_one(
     destination = destinations[arn]
     if destination is None or destination.settings.fifo != source.settings.fifo:
         return NO_QUEUE
-    backlog.finish(call.tx, source.lane, item.id)
+    finish = tenants.finish if source.fair else backlog.finish
+    finish(call.tx, source.lane, item.id)
     renewed = msgspec.structs.replace(
         message, message_id=clock.new_id(), sent_ms=int(call.now * 1000), dead_letter_source=""
     )
