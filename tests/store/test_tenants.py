@@ -63,11 +63,21 @@ async def test_tenants_are_forgotten_with_their_last_item(store: Store) -> None:
     assert (await shown(store)).keys() == {"a", "b"}
     await store.transact(lambda tx: tenants.finish(tx, LANE, ids[1]))
     assert (await shown(store)).keys() == {"b"}
-    assert await store.transact(lambda tx: backlog.expire(tx, 10.0)) == 1
+    assert await store.transact(lambda tx: backlog.expire(tx, 10.0, 0, ids[2])) == 1
     assert await shown(store) == {}
     await store.transact(put("a"))
     await store.transact(lambda tx: backlog.clear(tx, LANE))
     assert await shown(store) == {}
+
+
+async def test_expired_items_do_not_stand_before_quiet_tenants(store: Store) -> None:
+    for number in range(tenants.ROUNDS_MAX * 30):
+        await store.transact(put(f"gone{number}", expires_at=1.0))
+    await store.transact(put("loud", "loud"))
+    await store.transact(put("quiet", "quiet", now=2.0))
+    seen = [bodies(await store.transact(claim(3, 30, limit=1))) for _ in range(4)]
+    assert ["quiet"] in seen, "a claim does away with those that it finds"
+    assert len(await shown(store)) < 10
 
 
 async def test_load(store: Store) -> None:

@@ -308,15 +308,8 @@ def expire(tx: Transaction, now: float, after: int, last: int) -> int:
     """Delete the items past their `expires_at` with after < id <= last; the answer is how many."""
     rows = tx.all(
         """
-<<<<<<< HEAD
-        DELETE FROM backlog WHERE id IN (
-            SELECT id FROM backlog WHERE expires_at <= :now
-            ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED
-        ) RETURNING lane, group_key, tenant
-=======
         DELETE FROM backlog WHERE id > :after AND id <= :last AND expires_at <= :now
-        RETURNING lane, group_key
->>>>>>> main
+        RETURNING lane, group_key, tenant
         """,
         now=now,
         after=after,

@@ -15,6 +15,7 @@ from oncue.store.backlog import COLUMNS, Item
 
 SPARE = 10  # tenants looked at beyond the items wanted: some have nothing after all
 ROUNDS_MAX = 4
+EXPIRED_MAX = 1_000  # deleted at a time, where they are in the way
 BUSIEST = 16  # more than can each have a tenth
 PUT = """
 INSERT INTO backlog (lane, tenant, due_at, put_at, expires_at, body)
@@ -26,6 +27,13 @@ INSERT INTO backlog_tenants (lane, name, due_at)
 SELECT :lane, :name, :due_at
 WHERE NOT EXISTS (SELECT 1 FROM backlog_tenants WHERE lane = :lane AND name = :name AND due_at <= :due_at)
 ON CONFLICT (lane, name) DO UPDATE SET due_at = :due_at WHERE backlog_tenants.due_at > :due_at
+"""
+EXPIRE = """
+DELETE FROM backlog WHERE id IN (
+    SELECT id FROM backlog
+    WHERE lane = :lane AND tenant = :name AND due_at <= :now AND expires_at <= :now
+    ORDER BY due_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
+)
 """
 SETTLE = """
 UPDATE backlog_tenants
@@ -154,10 +162,15 @@ class _Claiming:
             )
             for row in found:
                 if self._room and row["name"] not in noisy and not self.from_tenant(row["name"]):
-                    backlog.forget_tenant(self._tx, self._lane, row["name"])
-                    self._settle(row["name"])
+                    self._correct(row["name"])
             if not self._room or len(found) < looked_at:
                 return
+
+    def _correct(self, name: str) -> None:
+        """A tenant that had nothing to give: it is not found again before it has."""
+        self._tx.run(EXPIRE, name=name, lane=self._lane, now=self._now, limit=EXPIRED_MAX)
+        backlog.forget_tenant(self._tx, self._lane, name)
+        self._settle(name)
 
     def from_tenant(self, name: str) -> bool:
         if not self._room:
