@@ -30,7 +30,7 @@ from oncue.services.logs import Logs
 from oncue.services.sqs import Sqs
 from oncue.services.ssm import Ssm
 from oncue.services.sts import Sts
-from oncue.store import Migration, Store, backlog, migrations
+from oncue.store import Migration, Store, backlog, calls, migrations
 from oncue.workers import Settings
 from oncue.workers.pool import Pool
 
@@ -85,7 +85,7 @@ class App:
         self.call = Call(
             arns.ACCOUNT_DEFAULT, arns.REGION_DEFAULT, self.services, self.store, base_url=self.endpoint
         )
-        dispatch = Dispatch(self.services, self.store, self.keys)
+        dispatch = Dispatch(self.services, self.store, self.keys, call_once=config.call_once)
         door = Door(dispatch, self.call, apis, Artifacts(self.store, self.keys))
         self.server = Server(door, config.host, config.port)
 
@@ -124,6 +124,8 @@ class App:
         while True:
             await asyncio.sleep(EXPIRE_EVERY_S)
             try:
+                while await self.store.transact(lambda tx: calls.expire(tx, clock.now()), durable=False):
+                    pass
                 for _ in range(STRETCHES_MAX):
                     after = await self._expire_stretch(after)
                     if not after:

@@ -7,7 +7,7 @@ from typing import Any
 
 from oncue import arns
 from oncue.errors import ServiceError
-from oncue.services import Call, Service, reads_only, waits
+from oncue.services import Call, Service, reads_only, repeatable, waits
 from oncue.services.sqs import (
     attributes,
     batches,
@@ -358,19 +358,23 @@ class Sqs(Service):
         catch = await self._polls.receive(call, wish)
         return {"Messages": receiving.shown(catch, wish) or None}
 
+    @repeatable
     def delete_message(self, call: Call, *, QueueUrl: str, ReceiptHandle: str) -> None:
         holding.delete(call, queues.by_url(call, QueueUrl), ReceiptHandle)
 
+    @repeatable
     def delete_message_batch(self, call: Call, *, QueueUrl: str, Entries: Entries) -> Reply:
         queue = queues.by_url(call, QueueUrl)
         batches.check(Entries, "DeleteMessageBatchRequestEntry")
         return batches.performed(Entries, lambda entry: holding.delete(call, queue, entry["ReceiptHandle"]))
 
+    @repeatable
     def change_message_visibility(
         self, call: Call, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int
     ) -> None:
         holding.hide(call, queues.by_url(call, QueueUrl), ReceiptHandle, VisibilityTimeout)
 
+    @repeatable
     def change_message_visibility_batch(self, call: Call, *, QueueUrl: str, Entries: Entries) -> Reply:
         queue = queues.by_url(call, QueueUrl)
         batches.check(Entries, "ChangeMessageVisibilityBatchRequestEntry")
