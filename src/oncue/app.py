@@ -124,14 +124,18 @@ class App:
         while True:
             await asyncio.sleep(EXPIRE_EVERY_S)
             try:
-                while await self.store.transact(lambda tx: calls.expire(tx, clock.now()), durable=False):
-                    pass
+                await self._expire_replies()
                 for _ in range(STRETCHES_MAX):
                     after = await self._expire_stretch(after)
                     if not after:
                         break
             except Exception:
                 log.exception("what has expired could not be deleted; tried again in %g s", EXPIRE_EVERY_S)
+
+    async def _expire_replies(self) -> None:
+        slots = calls.SHARED if self.store.shared else calls.ALONE
+        while await self.store.transact(lambda tx: calls.expire(tx, slots, clock.now()), durable=False):
+            pass
 
     async def _expire_stretch(self, after: int) -> int:
         """The id up to which there is nothing expired any more, 0 at the end."""

@@ -145,14 +145,15 @@ class Call:
     async def _perform_once(
         self, invocation: Invocation, method: Method, parameters: Mapping[str, Any]
     ) -> dict[str, Any]:
+        slots = calls.SHARED if self.store.shared else calls.ALONE
         key = calls.Key.of(self.account, f"{self.region}|{method.__qualname__}", invocation.id)
 
         def perform(call: Call, repeated: bool, keep: bool) -> dict[str, Any]:
-            if repeated and (known := calls.find(call.tx, key, call.now)) is not None:
+            if repeated and (known := calls.find(call.tx, slots, key, call.now)) is not None:
                 return msgspec.msgpack.decode(known, type=dict[str, Any])
             reply: dict[str, Any] = method(call, **parameters) or {}
             packed = msgspec.msgpack.encode(reply)
-            if keep and not calls.keep(call.tx, key, packed, call.now, repeated=repeated):
+            if keep and not calls.keep(call.tx, slots, key, packed, call.now, repeated=repeated):
                 raise _PerformedMeanwhile
             return reply
 

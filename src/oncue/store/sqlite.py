@@ -72,6 +72,8 @@ class SqliteTransaction:
 
 
 class SqliteStore:
+    shared = False
+
     def __init__(
         self, path: Path, steps: Sequence[Migration], *, on_broken_disk: Callable[[BaseException], NoReturn]
     ) -> None:
