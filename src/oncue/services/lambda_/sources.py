@@ -31,6 +31,7 @@ BATCHES_CHOSEN_MAX = 64  # of a mapping with MaximumConcurrency
 LOOK_EVERY_S = 5.0  # for mappings that another node has changed
 PAUSE_S = 2.0  # after something that cannot go on now: no queue, no function, no store
 FULL_PAUSE_S = 1.0
+GATHER_S = 0.002  # after the first batch has ended: short functions end together, and are fed together
 WINDOW_MARGIN_S = 30  # AWS hides a windowed batch for window + function timeout + this
 ASK_EVERY_S = 2.0  # for the queue's visibility timeout
 THROTTLED_S = 10.0
@@ -149,6 +150,7 @@ class Poller:
             with suppress(TimeoutError):
                 async with asyncio.timeout(FULL_PAUSE_S):
                     await self._ended.wait()
+                    await asyncio.sleep(GATHER_S)
             return
         messages = await self._collect(target, 1 if self._fifo or self._window_s else room)
         self._adapt(len(messages), room)
