@@ -31,7 +31,7 @@ from oncue.services.sns import Sns
 from oncue.services.sqs import Sqs
 from oncue.services.ssm import Ssm
 from oncue.services.sts import Sts
-from oncue.store import Migration, Store, backlog, migrations
+from oncue.store import Migration, Store, backlog, calls, migrations
 from oncue.workers import Settings
 from oncue.workers.pool import Pool
 
@@ -88,7 +88,7 @@ class App:
         self.call = Call(
             arns.ACCOUNT_DEFAULT, arns.REGION_DEFAULT, self.services, self.store, base_url=self.endpoint
         )
-        dispatch = Dispatch(self.services, self.store, self.keys)
+        dispatch = Dispatch(self.services, self.store, self.keys, call_once=config.call_once)
         door = Door(dispatch, self.call, apis, sns, Artifacts(self.store, self.keys))
         self.server = Server(door, config.host, config.port)
 
@@ -127,12 +127,18 @@ class App:
         while True:
             await asyncio.sleep(EXPIRE_EVERY_S)
             try:
+                await self._expire_replies()
                 for _ in range(STRETCHES_MAX):
                     after = await self._expire_stretch(after)
                     if not after:
                         break
             except Exception:
                 log.exception("what has expired could not be deleted; tried again in %g s", EXPIRE_EVERY_S)
+
+    async def _expire_replies(self) -> None:
+        slots = calls.SHARED if self.store.shared else calls.ALONE
+        while await self.store.transact(lambda tx: calls.expire(tx, slots, clock.now()), durable=False):
+            pass
 
     async def _expire_stretch(self, after: int) -> int:
         """The id up to which there is nothing expired any more, 0 at the end."""
