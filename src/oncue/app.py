@@ -27,6 +27,7 @@ from oncue.services.dynamodb import Dynamodb
 from oncue.services.iam import Iam
 from oncue.services.lambda_ import Lambda
 from oncue.services.logs import Logs
+from oncue.services.sns import Sns
 from oncue.services.sqs import Sqs
 from oncue.services.ssm import Ssm
 from oncue.services.sts import Sts
@@ -39,6 +40,7 @@ EXPIRE_EVERY_S = 5.0
 STRETCHES_MAX = 4  # at a time: a million items are seen through in a few minutes
 ROOMS: tuple[type[Service], ...] = (
     Sqs,
+    Sns,
     Lambda,
     Logs,
     Dynamodb,
@@ -69,9 +71,10 @@ class App:
                 workers_max=config.workers,
             )
         )
-        apis = Apigatewayv2()
+        apis, sns = Apigatewayv2(), Sns()
         rooms: list[Service] = [
             Sqs(waits=config.queue_waits),
+            sns,
             Lambda(self.pool),
             Logs(),
             Dynamodb(),
@@ -86,7 +89,7 @@ class App:
             arns.ACCOUNT_DEFAULT, arns.REGION_DEFAULT, self.services, self.store, base_url=self.endpoint
         )
         dispatch = Dispatch(self.services, self.store, self.keys, call_once=config.call_once)
-        door = Door(dispatch, self.call, apis, Artifacts(self.store, self.keys))
+        door = Door(dispatch, self.call, apis, sns, Artifacts(self.store, self.keys))
         self.server = Server(door, config.host, config.port)
 
     async def run(self, ready: Callable[[], None]) -> None:

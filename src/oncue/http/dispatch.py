@@ -7,7 +7,7 @@ import re
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 
-from oncue import clock, protocol
+from oncue import arns, clock, protocol
 from oncue.errors import ServiceError
 from oncue.http import signature
 from oncue.http.keys import Keys
@@ -40,8 +40,11 @@ class Dispatch:
         try:
             signed = signature.of_request(request)
             route = protocol.route(request, signed.service)
-            account = signature.authenticate(self._keys, signed, request, clock.now())
             method = self._method(route)
+            if not signed.access_key and getattr(method, "unsigned", False):
+                account = arns.ACCOUNT_DEFAULT
+            else:
+                account = signature.authenticate(self._keys, signed, request, clock.now())
             parameters = protocol.decode(route, request)
             call = Call(
                 account,
@@ -50,6 +53,7 @@ class Dispatch:
                 self._store,
                 base_url=base_url,
                 request_id=request_id,
+                trace=request.headers.get("x-amzn-trace-id", ""),
                 invocation=_invocation(request) if self._call_once else None,
             )
             work = call.perform(method, parameters)

@@ -36,6 +36,12 @@ def waits(method: Method) -> Method:
     return method
 
 
+def unsigned(method: Method) -> Method:
+    """Marks an operation that a link performs: whoever visits it has no key, and needs none."""
+    method.unsigned = True  # type: ignore[attr-defined]
+    return method
+
+
 def repeatable(method: Method) -> Method:
     """Marks an operation that may be performed again when its client repeats the call: the second time has
     no effect of its own."""
@@ -95,6 +101,7 @@ class Call:
         "request_id",
         "services",
         "store",
+        "trace",
         "tx",
     )
 
@@ -110,6 +117,7 @@ class Call:
         *,
         base_url: str = "",
         request_id: str = "",
+        trace: str = "",
         invocation: Invocation | None = None,
     ) -> None:
         self.account = account
@@ -118,6 +126,7 @@ class Call:
         self.store = store
         self.base_url = base_url  # scheme and authority by which the client reached us, no trailing slash
         self.request_id = request_id or clock.new_id()
+        self.trace = trace  # the request's X-Amzn-Trace-Id, handed on with what follows from it
         self.invocation = invocation  # set where a repeated call is to be answered, not performed again
 
     def __getattr__(self, name: str) -> Any:
@@ -175,6 +184,7 @@ class Call:
                 self.store,
                 base_url=self.base_url,
                 request_id=self.request_id,
+                trace=self.trace,
             )
             inner.tx = tx
             inner.now = clock.now()
