@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -20,6 +20,7 @@ from oncue.services import Call
 from oncue.services.lambda_ import mappings, records
 from oncue.services.lambda_.invocations import Invoker, Target
 from oncue.services.lambda_.records import Message
+from oncue.services.lambda_.sequencing import settings
 from oncue.store import Row
 
 RECEIVE_MAX = 10
@@ -39,10 +40,11 @@ log = logging.getLogger("oncue.lambda")
 
 
 class Sources:
-    """One per node: keeps one poller for each enabled mapping."""
+    """One per node: keeps one poller for each enabled mapping, made by `make`."""
 
-    def __init__(self, invoker: Invoker) -> None:
+    def __init__(self, invoker: Invoker, make: "Callable[[Invoker, Call, Row], Poller]") -> None:
         self._invoker = invoker
+        self._make = make
         self._pollers: dict[str, Poller] = {}
         self._retired: list[Poller] = []
         self._task: asyncio.Task[None] | None = None
@@ -62,6 +64,7 @@ class Sources:
                 try:
                     rows = await call.transact(mappings.enabled, reads_only=True)
                     await self._adjust(call, {row["uuid"]: row for row in rows})
+                    await _release_forsaken(call)
                 except Exception:
                     log.exception("the event source mappings could not be read; trying again")
                 await bell.wait(LOOK_EVERY_S)
@@ -69,13 +72,13 @@ class Sources:
     async def _adjust(self, call: Call, rows: dict[str, Row]) -> None:
         for uuid, poller in list(self._pollers.items()):
             row = rows.get(uuid)
-            if row is None or row["revision"] != poller.revision:
+            if row is None or (row["revision"], row["rule"]) != (poller.revision, poller.rule):
                 await poller.retire()
                 self._retired.append(self._pollers.pop(uuid))
         self._retired = [poller for poller in self._retired if poller.busy]
         for uuid, row in rows.items():
             if uuid not in self._pollers:
-                self._pollers[uuid] = Poller(self._invoker, call, row)
+                self._pollers[uuid] = self._make(self._invoker, call, row)
 
 
 class Poller:
@@ -87,6 +90,7 @@ class Poller:
 
     def __init__(self, invoker: Invoker, call: Call, row: Row) -> None:
         self.revision: str = row["revision"]
+        self.rule: str = row["rule"]
         self._invoker = invoker
         self._call = call.on_behalf(row["account"], row["region"])
         self._name = mappings.name_of(row)
@@ -298,6 +302,13 @@ class Poller:
 
         with suppress(ServiceError):  # the queue is gone, and its messages with it
             await self._call.transact(give_back)
+
+
+async def _release_forsaken(call: Call) -> None:
+    for row in await call.transact(settings.forsaken, reads_only=True):
+        owner = call.on_behalf(row["account"], row["region"])
+        with suppress(ServiceError):  # the queue is gone, and its messages with it
+            await owner.transact(lambda call, row=row: settings.release(call, row))  # type: ignore[misc]
 
 
 def _entries(messages: Sequence[Message]) -> list[list[dict[str, Any]]]:

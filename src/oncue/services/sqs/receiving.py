@@ -125,7 +125,7 @@ def take(call: Call, wish: Wish, room: Room) -> Catch:
             return Catch(queue, again[0], again[1], held=held)
     if limit <= 0:
         return Catch(queue, [], received_ms, held=held, full=True)
-    items = _claim_living(call, queue, limit, until)
+    items = claim_living(call, queue, limit, until)
     if items:
         if wish.attempt_id is not None:
             _remember(call, queue, wish.attempt_id, items, received_ms)
@@ -140,7 +140,7 @@ def shown(catch: Catch, wish: Wish) -> list[dict[str, Any]]:
     return [_shown(catch, item, wish) for item in catch.items]
 
 
-def _claim_living(call: Call, queue: Queue, limit: int, until: float) -> list[backlog.Item]:
+def claim_living(call: Call, queue: Queue, limit: int, until: float) -> list[backlog.Item]:
     claim = backlog.claim_groups if queue.settings.fifo else backlog.claim
     living: list[backlog.Item] = []
     dead = 0
@@ -167,9 +167,25 @@ def _dead_lettered(call: Call, queue: Queue, item: backlog.Item) -> bool:
     target = queues.by_arn(call, settings.dead_letter_arn)
     if target is None:
         return False
+    move_to_dead_letters(call, queue, item, target)
+    return True
+
+
+def move_to_dead_letters(
+    call: Call,
+    queue: Queue,
+    item: backlog.Item,
+    target: Queue,
+    more: Mapping[str, tuple[str, str | bytes]] | None = None,
+) -> None:
+    """`more` message attributes are added where there is room for them."""
     message = messages.unpack(item.body)
     moved = msgspec.structs.replace(message, dead_letter_source=queue.arn)
-    since = call.now if settings.fifo else message.sent_ms / 1000
+    if more and len(message.attributes | dict(more)) <= messages.ATTRIBUTES_MAX:
+        together = message.attributes | dict(more)
+        digest = messages.md5_of_attributes(together)
+        moved = msgspec.structs.replace(moved, attributes=together, attributes_md5=digest)
+    since = call.now if queue.settings.fifo else message.sent_ms / 1000
     backlog.move(
         call.tx,
         item,
@@ -178,7 +194,6 @@ def _dead_lettered(call: Call, queue: Queue, item: backlog.Item) -> bool:
         body=moved.pack(),
         expires_at=since + target.settings.retention_s,
     )
-    return True
 
 
 def _shown(catch: Catch, item: backlog.Item, wish: Wish) -> dict[str, Any]:

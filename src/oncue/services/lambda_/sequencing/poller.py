@@ -1,0 +1,190 @@
+"""The poller of a sequenced mapping: sets messages aside, runs the keys that are due, and settles them."""
+
+import asyncio
+import logging
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from oncue import clock
+from oncue.services import Call
+from oncue.services.lambda_ import records
+from oncue.services.lambda_.invocations import Invoker, Target
+from oncue.services.lambda_.records import Message
+from oncue.services.lambda_.sequencing import admission, claims, ledger, outcomes, settings
+from oncue.services.lambda_.sequencing.claims import Run
+from oncue.services.lambda_.sequencing.ledger import Sequence
+from oncue.services.lambda_.sources import FULL_PAUSE_S, WAIT_S, Batch, Poller
+from oncue.store import Row
+
+SET_ASIDE_MAX = 200  # in one transaction
+TIDY_EVERY_S = 60.0
+LEASE_LEFT_S = 5.0  # a node that could not renew by then ends its invocation: the key may be another's soon
+log = logging.getLogger("oncue.lambda")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one transaction set aside and claimed; `due_in_s` until there may be more, `topic` rings before."""
+
+    sequence: Sequence | None  # None: the mapping is not sequenced any more, and this poller about to end
+    runs: list[Run]
+    taken: int
+    due_in_s: float
+    topic: str
+
+
+def poller(invoker: Invoker, call: Call, row: Row) -> Poller:
+    """For a row of `mappings.enabled`."""
+    return SequencedPoller(invoker, call, row) if row["rule"] else Poller(invoker, call, row)
+
+
+class SequencedPoller(Poller):
+    """Batches hold one message of each key; a key is in one batch, on one node, at a time."""
+
+    def __init__(self, invoker: Invoker, call: Call, row: Row) -> None:
+        self._mapping: str = row["uuid"]
+        self._settings: dict[str, Any] = msgspec.json.decode(row["settings"])
+        self._sequence: Sequence | None = None
+        self._topic = ""
+        self._tidied = clock.monotonic()
+        super().__init__(invoker, call, row)
+
+    async def _round(self) -> None:
+        target = await self._invoker.find(self._call, self._name)
+        room = min(self._allowed - len(self._batches), self._invoker.room(target))
+        if room <= 0:
+            self._ended.clear()
+            await self._wait_for_room()
+            return
+        if not self._topic:
+            self._topic = (await self._step(target, 0)).topic
+        with self._call.store.listen(self._topic) as bell:
+            while True:
+                step = await self._step(target, room)
+                if step.runs or step.topic != self._topic:
+                    break
+                await self._tidy(step.sequence)
+                if step.taken < SET_ASIDE_MAX:
+                    await bell.wait(max(0.001, min(step.due_in_s, WAIT_S)))
+                    break
+        self._topic = step.topic
+        self._adapt(len(step.runs), room)
+        found = [run.message | {"Run": run} for run in step.runs]
+        for batch in records.batches(found, self._queue_arn, self._batch_size):
+            self._begin(target, [batch])
+
+    async def _wait_for_room(self) -> None:
+        try:
+            async with asyncio.timeout(FULL_PAUSE_S):
+                await self._ended.wait()
+        except TimeoutError:
+            pass
+
+    async def _step(self, target: Target, room: int) -> Step:
+        """One transaction, that cannot be called back: what it claims while this poller ends is given
+        back."""
+        function_timeout_s = float(target.version.timeout_s)
+        work = asyncio.ensure_future(
+            self._call.transact(lambda call: self._take(call, room * self._batch_size, function_timeout_s))
+        )
+        try:
+            step = await asyncio.shield(work)
+        except asyncio.CancelledError:
+            step = await work
+            if (sequence := step.sequence) is not None:
+                await self._call.transact(lambda call: claims.give_back(call, sequence, step.runs))
+            raise
+        self._sequence = step.sequence or self._sequence
+        return step
+
+    def _take(self, call: Call, limit: int, function_timeout_s: float) -> Step:
+        row = settings.of_mapping(call, self._mapping)
+        if row is None or row["rule"] != self.rule:
+            return Step(None, [], 0, WAIT_S, self._topic or "none")
+        reply = call.sqs.set_aside(QueueUrl=self._url, Limit=SET_ASIDE_MAX if limit else 0)
+        sequence = settings.sequence_of(row, self._url, self._settings, reply)
+        found = reply["Messages"]
+        sequence = admission.admit(call, sequence, found)
+        runs = (
+            claims.claim(call, sequence, limit=limit, function_timeout_s=function_timeout_s) if limit else []
+        )
+        due_at = ledger.next_due(call, sequence)
+        due_in_s = [WAIT_S, reply["DueInSeconds"], None if due_at is None else due_at - call.now]
+        return Step(
+            sequence, runs, len(found), min(s for s in due_in_s if s is not None), str(reply["Topic"])
+        )
+
+    async def _perform(self, batches: Many[Batch]) -> None:
+        """Run one batch while its keys are held, and settle each of them."""
+        messages, event = batches[0]
+        runs = {message["MessageId"]: message["Run"] for message in messages}
+        try:
+            done = await self._while_held(messages, event, list(runs.values()))
+        except asyncio.CancelledError:
+            await self._give_back(messages)
+            raise
+        if done is None:
+            return
+        succeeded = {message["MessageId"] for message in done}
+        results = [(run, message_id in succeeded) for message_id, run in runs.items()]
+        sequence = self._held_in()
+        lost = await self._call.transact(lambda call: claims.complete(call, sequence, results))
+        for run in lost:
+            log.warning(
+                "%s: a result of key %s came too late (fence %d)", self._queue_arn, run.name, run.fence
+            )
+
+    async def _while_held(
+        self, messages: list[Message], event: bytes, runs: list[Run]
+    ) -> list[Message] | None:
+        """What `_invoke` answers; None when the keys were lost meanwhile: then the invocation is ended."""
+        lease_s = min(run.until - run.started_at for run in runs)
+        if not await self._renewed(runs, lease_s):
+            return None
+        held_until = clock.monotonic() + lease_s
+        work = asyncio.ensure_future(self._invoke(messages, event))
+        try:
+            while True:
+                await asyncio.wait({work}, timeout=lease_s / 3)
+                if work.done():
+                    return work.result()
+                if await self._renewed(runs, lease_s):
+                    held_until = clock.monotonic() + lease_s
+                elif clock.monotonic() > held_until - LEASE_LEFT_S:
+                    log.warning("%s: keys were lost while their function ran; it is ended", self._queue_arn)
+                    return None
+        finally:
+            work.cancel()
+
+    async def _renewed(self, runs: list[Run], lease_s: float) -> bool:
+        sequence = self._held_in()
+        try:
+            return await self._call.transact(
+                lambda call: all(claims.renew(call, sequence, run, call.now + lease_s) for run in runs)
+            )
+        except Exception:
+            log.exception("%s: keys could not be held longer", self._queue_arn)
+            return False
+
+    async def _give_back(self, messages: list[Message]) -> None:
+        runs = [message["Run"] for message in messages if "Run" in message]
+        if runs:
+            sequence = self._held_in()
+            await self._call.transact(lambda call: claims.give_back(call, sequence, runs))
+
+    def _held_in(self) -> Sequence:
+        assert self._sequence is not None, "a step came first"
+        return self._sequence
+
+    async def _tidy(self, sequence: Sequence | None) -> None:
+        """Forget what is past its time, while there is nothing else to do."""
+        if sequence is None or clock.monotonic() - self._tidied < TIDY_EVERY_S:
+            return
+        self._tidied = clock.monotonic()
+        while await self._call.transact(lambda call: ledger.forget(call, sequence)):
+            pass
+        while await self._call.transact(outcomes.prune):
+            pass

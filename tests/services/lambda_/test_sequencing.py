@@ -1,0 +1,107 @@
+"""Sequenced mappings in process, on both stores: what arrives in any order ends as its versions say."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from oncue.errors import ServiceError
+from oncue.services import Call
+from oncue.services.lambda_.sequencing import settings
+from tests.services.lambda_.conftest import ACCOUNT, REGION, Local
+
+LATEST = "latest key=/post version=/version type=semver"
+TAG = "oncue:sequencing"
+
+
+def body(version: Any, post: str = "p1", **more: Any) -> str:
+    return msgspec.json.encode({"post": post, "version": version} | more).decode()
+
+
+def version_of(record: Any) -> Any:
+    return msgspec.json.decode(record["body"])["version"]
+
+
+class Application:
+    """A queue, its dead-letter queue, and a function that notes what it is given."""
+
+    def __init__(self, local: Local) -> None:
+        self.local = local
+        self.records: list[Any] = []
+        self.fails: Callable[[Any], bool] = lambda record: False
+        self.uuid = ""
+        self.url = ""
+
+    def handler(self, event: Any) -> Any:
+        self.records += event["Records"]
+        if any(self.fails(record) for record in event["Records"]):
+            raise ArithmeticError("told to")
+
+    def versions(self, post: str = "p1") -> list[Any]:
+        return [version_of(record) for record in self.records if key_of(record) == post]
+
+    async def deploy(self, line: str, *, receives: int = 3, fifo: bool = False, **options: Any) -> None:
+        suffix = ".fifo" if fifo else ""
+        kind = {"FifoQueue": "true", "ContentBasedDeduplication": "true"} if fifo else {}
+        self.dead_url, dead = await self.local.queue(
+            f"dead{suffix}", **({"FifoQueue": "true"} if fifo else {})
+        )
+        policy = msgspec.json.encode({"deadLetterTargetArn": dead, "maxReceiveCount": receives}).decode()
+        self.url, self.arn = await self.local.queue(
+            f"q{suffix}", VisibilityTimeout="5", RedrivePolicy=policy, **kind
+        )
+        await self.local.function("f", self.handler)
+        made = await self.local.lambda_.create_event_source_mapping(
+            FunctionName="f", EventSourceArn=self.arn, Tags={TAG: line}, **options
+        )
+        self.uuid = made["UUID"]
+
+    async def key(self, post: str = "p1") -> dict[str, Any]:
+        found = await self.local.lambda_.find_sequence_key(Key=post)
+        return dict(found["Keys"][0])
+
+    async def outcomes(self, post: str = "p1") -> list[tuple[str, str]]:
+        return [(one["Version"], one["Outcome"]) for one in (await self.key(post))["Timeline"]]
+
+    async def until_settled(self, count: int) -> None:
+        async def settled() -> bool:
+            counts = (await self.local.lambda_.get_sequence(UUID=self.uuid))["Counts"]
+            return counts["pending"] == 0 and sum(counts.values()) - counts["conflict"] == count
+
+        await self.local.until(settled)
+
+
+def key_of(record: Any) -> str:
+    return str(record["attributes"].get("SequencingKey"))
+
+
+@pytest.fixture
+def application(local: Local) -> Application:
+    return Application(local)
+
+
+async def test_an_older_version_that_comes_later_is_superseded(application: Application) -> None:
+    await application.deploy(LATEST)
+    await application.local.send(application.url, body("v1.2"))
+    await application.until_settled(1)
+    await application.local.send(application.url, body("v1.0"), body("v1.1"), body("1.2.0"))
+    await application.until_settled(4)
+    assert application.versions() == ["v1.2"]
+    assert sorted(await application.outcomes()) == [
+        ("1.2.0", "duplicate"),
+        ("v1.0", "superseded"),
+        ("v1.1", "superseded"),
+        ("v1.2", "done"),
+    ]
+    timeline = {one["Version"]: one for one in (await application.key())["Timeline"]}
+    assert timeline["v1.0"]["ByVersion"] == "v1.2"
+    assert timeline["1.2.0"]["Detail"].startswith("conflict")
+    await application.local.until_counts(application.url, (0, 0))
+    attributes = application.records[0]["attributes"]
+    assert attributes["SequencingKey"] == "p1"
+    assert attributes["SequencingVersion"] == "v1.2"
+    assert attributes["SequencingFence"] == "1"
+    assert attributes["SequencingCoalesced"] == "0"
+    assert "SequencingPrevious" not in attributes
