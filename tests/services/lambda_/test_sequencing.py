@@ -105,3 +105,42 @@ async def test_an_older_version_that_comes_later_is_superseded(application: Appl
     assert attributes["SequencingFence"] == "1"
     assert attributes["SequencingCoalesced"] == "0"
     assert "SequencingPrevious" not in attributes
+
+
+EVENTS = ("v1.2", "v1.0", "v1.1")
+
+
+def deliveries() -> list[tuple[str, ...]]:
+    """Every order in which three events can come, each of them once or twice."""
+    found: set[tuple[str, ...]] = set()
+    for copies in itertools.product((1, 2), repeat=len(EVENTS)):
+        parts = [event for event, count in zip(EVENTS, copies, strict=True) for _ in range(count)]
+        found |= set(itertools.permutations(parts))
+    return sorted(found)
+
+
+async def test_every_delivery_of_three_events_ends_with_the_highest(application: Application) -> None:
+    """The invariants I1, I2, I5 and I10 on the seed's story: a naive save, and 222 histories."""
+    await application.deploy(LATEST, BatchSize=10)
+    saved: dict[str, str] = {}
+
+    def save(event: Any) -> None:
+        for record in event["Records"]:
+            application.records.append(record)
+            saved[msgspec.json.decode(record["body"])["post"]] = version_of(record)
+
+    application.local.pool.handlers["f"] = save
+    histories = {f"p{number}": delivery for number, delivery in enumerate(deliveries())}
+    assert len(histories) == 222
+    for place in range(max(map(len, histories.values()))):
+        bodies = [body(history[place], post) for post, history in histories.items() if place < len(history)]
+        await application.local.send(application.url, *bodies)
+    await application.until_settled(sum(map(len, histories.values())))
+    assert saved == dict.fromkeys(histories, "v1.2")
+    for post, history in histories.items():
+        ran = application.versions(post)
+        assert ran == sorted(set(ran)), "versions of successes strictly increase"
+        ended = await application.outcomes(post)
+        assert sorted(version for version, _ in ended) == sorted(history)
+        assert sorted(version for version, outcome in ended if outcome == "done") == ran
+        assert {outcome for _, outcome in ended} <= {"done", "superseded", "duplicate"}

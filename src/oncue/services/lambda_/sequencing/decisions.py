@@ -109,8 +109,10 @@ def judge(
 
 def gap_before(rule: Rule, key: Key, version_text: str) -> tuple[int, int] | None:
     """The counted versions that are given up once this one counts as applied; None for none."""
+    if rule.mode != "in-order" or rule.lateness_s is not None:
+        return None
     expected = _expected(rule, key)
-    if rule.mode != "in-order" or rule.lateness_s is not None or expected is None:
+    if expected is None:
         return None
     number = int(version_text)
     return (expected, number - 1) if number > expected else None
