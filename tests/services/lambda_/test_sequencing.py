@@ -7,10 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from oncue.errors import ServiceError
-from oncue.services import Call
-from oncue.services.lambda_.sequencing import settings
-from tests.services.lambda_.conftest import ACCOUNT, REGION, Local
+from tests.services.lambda_.conftest import Local
 
 LATEST = "latest key=/post version=/version type=semver"
 TAG = "oncue:sequencing"

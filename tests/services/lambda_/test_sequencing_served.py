@@ -15,7 +15,8 @@ table = boto3.client("dynamodb")
 def handler(event, context):
     for record in event["Records"]:
         draft = json.loads(record["body"])
-        table.put_item(TableName="drafts", Item={"post": {"S": draft["post"]}, "version": {"S": draft["version"]}})
+        item = {name: {"S": draft[name]} for name in ("post", "version")}
+        table.put_item(TableName="drafts", Item=item)
 """
 LINE = "latest key=/post version=/version type=semver"
 DEADLINE_S = 60

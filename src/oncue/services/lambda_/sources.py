@@ -322,6 +322,4 @@ def _entries(messages: Sequence[Message]) -> list[list[dict[str, Any]]]:
 async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError, Exception):
-            await task
+    await asyncio.gather(*tasks, return_exceptions=True)  # but not deaf to a cancellation of the caller

@@ -48,14 +48,14 @@ class Aside:
     def look_aside(self, call: Call, *, QueueUrl: str, Items: Sequence[int]) -> Reply:
         """Those of the items that are still there, by id."""
         queue = queues.by_url(call, QueueUrl)
-        found = {id: backlog.peek(call.tx, queue.aside, id) for id in Items}
-        return {"Messages": {id: _shown(call, queue, item) for id, item in found.items() if item}}
+        found = (backlog.peek(call.tx, queue.aside, item_id) for item_id in Items)
+        return {"Messages": {item.id: _shown(call, queue, item) for item in found if item is not None}}
 
     def finish_aside(self, call: Call, *, QueueUrl: str, Items: Sequence[int]) -> None:
         """Deletes them; what is gone already is fine."""
         queue = queues.by_url(call, QueueUrl)
-        for id in Items:
-            backlog.finish(call.tx, queue.aside, id)
+        for item_id in Items:
+            backlog.finish(call.tx, queue.aside, item_id)
 
     def dead_letter_aside(
         self, call: Call, *, QueueUrl: str, Item: int, Attributes: Mapping[str, str] | None = None

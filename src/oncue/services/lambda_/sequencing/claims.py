@@ -96,7 +96,10 @@ def give_back(call: Call, sequence: Sequence, runs: list[Run]) -> None:
         if row is None:
             continue
         call.tx.run(
-            "UPDATE lambda_sequence_messages SET attempts = attempts - 1 WHERE sequence = :s AND item = :item",
+            """
+            UPDATE lambda_sequence_messages SET attempts = attempts - 1
+            WHERE sequence = :s AND item = :item
+            """,
             s=sequence.id,
             item=run.pending.item,
         )

@@ -44,8 +44,8 @@ def touch(call: Call, sequence: Sequence, name: str) -> None:
     """The key's row, locked; a key that nobody runs is judged anew."""
     call.tx.run(
         """
-        INSERT INTO lambda_sequence_keys (sequence, name, applied, applied_text, applied_item, applied_sum, gaps,
-            fence, item, due_at, stopped, touched_at)
+        INSERT INTO lambda_sequence_keys (sequence, name, applied, applied_text, applied_item, applied_sum,
+            gaps, fence, item, due_at, stopped, touched_at)
         VALUES (:s, :name, NULL, '', 0, 0, '', 0, NULL, :now, 0, :now)
         ON CONFLICT (sequence, name) DO UPDATE SET touched_at = :now, due_at = CASE
             WHEN lambda_sequence_keys.item IS NOT NULL OR lambda_sequence_keys.stopped = 1
@@ -60,8 +60,8 @@ def touch(call: Call, sequence: Sequence, name: str) -> None:
 def insert(call: Call, sequence: Sequence, name: str, pending: Pending) -> None:
     call.tx.run(
         """
-        INSERT INTO lambda_sequence_messages (sequence, item, name, message_id, version, version_text, body_sum,
-            arrived_at, visible_at, attempts, started_at, invalid)
+        INSERT INTO lambda_sequence_messages (sequence, item, name, message_id, version, version_text,
+            body_sum, arrived_at, visible_at, attempts, started_at, invalid)
         VALUES (:s, :item, :name, :message_id, :version, :text, :body_sum, :now, :now, 0, NULL, :wrong)
         """,
         s=sequence.id,

@@ -97,7 +97,8 @@ def timeline(call: Call, sequence: int, name: str) -> list[dict[str, Any]]:
     without one."""
     ended = call.tx.all(
         """
-        SELECT * FROM lambda_sequence_outcomes WHERE sequence = :s AND name = :name ORDER BY id DESC LIMIT :limit
+        SELECT * FROM lambda_sequence_outcomes WHERE sequence = :s AND name = :name
+        ORDER BY id DESC LIMIT :limit
         """,
         s=sequence,
         name=name,

@@ -1,4 +1,4 @@
-"""Where a message says its key and its version: JSON Pointers into the body, attributes, an SNS envelope. Pure.
+"""Where a message says its key and version: JSON Pointers into body, attributes and SNS envelope. Pure.
 
 Rules: RFC 6901. A pointer that meets a text which holds JSON goes on inside it, so `/Message/version` reaches
 into what SNS delivered to the queue.

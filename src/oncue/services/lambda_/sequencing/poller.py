@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence as Many
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +28,7 @@ log = logging.getLogger("oncue.lambda")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one transaction set aside and claimed; `due_in_s` until there may be more, `topic` rings before."""
+    """What one transaction set aside and claimed. More may be due in `due_in_s`; `topic` rings before."""
 
     sequence: Sequence | None  # None: the mapping is not sequenced any more, and this poller about to end
     runs: list[Run]
@@ -93,12 +94,15 @@ class SequencedPoller(Poller):
         try:
             step = await asyncio.shield(work)
         except asyncio.CancelledError:
-            step = await work
-            if (sequence := step.sequence) is not None:
-                await self._call.transact(lambda call: claims.give_back(call, sequence, step.runs))
+            with suppress(Exception):  # it claimed nothing then
+                await self._undo(await work)
             raise
         self._sequence = step.sequence or self._sequence
         return step
+
+    async def _undo(self, step: Step) -> None:
+        if (sequence := step.sequence) is not None:
+            await self._call.transact(lambda call: claims.give_back(call, sequence, step.runs))
 
     def _take(self, call: Call, limit: int, function_timeout_s: float) -> Step:
         row = settings.of_mapping(call, self._mapping)

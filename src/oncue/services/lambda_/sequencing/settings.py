@@ -31,8 +31,8 @@ def refresh(call: Call, mapping: Row) -> None:
     if row is None:
         call.tx.run(
             """
-            INSERT INTO lambda_sequences (mapping, account, region, source_arn, chosen, rule, identity, pinned,
-                deleted)
+            INSERT INTO lambda_sequences (mapping, account, region, source_arn, chosen, rule, identity,
+                pinned, deleted)
             VALUES (:uuid, :account, :region, :source_arn, '', '', '', '', 0)
             ON CONFLICT (mapping) DO NOTHING
             """,

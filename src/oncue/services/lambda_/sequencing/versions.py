@@ -73,9 +73,7 @@ def integer_of(value: Any) -> int:
         raise ValueError(f"{shown(value)} is not an integer")
     if isinstance(value, int):
         number = value
-    elif isinstance(value, float) and value.is_integer():
-        number = int(value)
-    elif isinstance(value, str) and _is_number(value):
+    elif _is_number(value):
         number = int(value)
     else:
         raise ValueError(f"{shown(value)} is not an integer")
@@ -125,8 +123,10 @@ def _semver(value: Any) -> tuple[bytes, str]:
     return order + END, text
 
 
-def _is_number(text: str) -> bool:
-    return len(text) <= DIGITS_MAX and NUMBER.fullmatch(text) is not None
+def _is_number(value: Any) -> bool:
+    if isinstance(value, float):
+        return value.is_integer()
+    return isinstance(value, str) and len(value) <= DIGITS_MAX and NUMBER.fullmatch(value) is not None
 
 
 def _digits(text: str) -> int:
