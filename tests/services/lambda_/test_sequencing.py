@@ -1,6 +1,8 @@
 """Sequenced mappings in process, on both stores: what arrives in any order ends as its versions say."""
 
+import asyncio
 import itertools
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -141,3 +143,54 @@ async def test_every_delivery_of_three_events_ends_with_the_highest(application:
         assert sorted(version for version, _ in ended) == sorted(history)
         assert sorted(version for version, outcome in ended if outcome == "done") == ran
         assert {outcome for _, outcome in ended} <= {"done", "superseded", "duplicate"}
+
+
+async def test_two_nodes_share_the_keys(local: Local) -> None:
+    """1,500 random versions of 12 keys, two nodes, failures: one at a time, upwards, and few runs."""
+    application, other = Application(local), Local(local.store)
+    chance = random.Random(7)
+    running: set[str] = set()
+    overlaps: list[str] = []
+    runs: list[tuple[str, int, int]] = []
+
+    async def handler(event: Any) -> dict[str, Any]:
+        failed = []
+        for record in event["Records"]:
+            key = key_of(record)
+            if key in running:
+                overlaps.append(key)
+            running.add(key)
+        await asyncio.sleep(0)
+        for record in event["Records"]:
+            key, fence = key_of(record), int(record["attributes"]["SequencingFence"])
+            running.discard(key)
+            if chance.random() < 0.1:
+                failed.append({"itemIdentifier": record["messageId"]})
+            else:
+                runs.append((key, fence, version_of(record)))
+        return {"batchItemFailures": failed}
+
+    await application.deploy(
+        "latest key=/post version=/version",
+        receives=50,
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+        BatchSize=3,
+    )
+    for node in (local, other):
+        node.pool.handlers["f"] = handler
+    await other.start()
+    sent = [(f"p{chance.randrange(12)}", chance.randrange(1, 200)) for _ in range(1_500)]
+    try:
+        for first in range(0, len(sent), 50):
+            bodies = [body(version, post) for post, version in sent[first : first + 50]]
+            await asyncio.gather(*(application.local.send(application.url, one) for one in bodies))
+        await application.until_settled(len(sent))
+    finally:
+        await other.stop()
+    assert overlaps == [], "one at a time"
+    assert {node.pool.seen != [] for node in (local, other)} == {True}, "both had a part in it"
+    assert len(runs) < len(sent) / 3, "most were superseded without a run"
+    for post in {post for post, _ in sent}:
+        ran = [(fence, version) for key, fence, version in sorted(runs) if key == post]
+        assert [version for _, version in ran] == sorted({version for _, version in ran})
+        assert ran[-1][1] == max(version for name, version in sent if name == post)

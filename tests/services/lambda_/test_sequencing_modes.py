@@ -1,4 +1,4 @@
-"""The modes and their policies one by one: order, gaps, settling, poison, what is invalid, what is refused."""
+"""The modes and their policies one by one: order, gaps, settling, poison, what is invalid or refused."""
 
 import asyncio
 from collections.abc import Callable

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Sequence as Many
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -14,27 +13,17 @@ from oncue.services import Call
 from oncue.services.lambda_ import records
 from oncue.services.lambda_.invocations import Invoker, Target
 from oncue.services.lambda_.records import Message
-from oncue.services.lambda_.sequencing import admission, claims, ledger, outcomes, settings
+from oncue.services.lambda_.sequencing import claims, ledger, outcomes, settings, steps
 from oncue.services.lambda_.sequencing.claims import Run
 from oncue.services.lambda_.sequencing.ledger import Sequence
+from oncue.services.lambda_.sequencing.steps import Step
 from oncue.services.lambda_.sources import FULL_PAUSE_S, WAIT_S, Batch, Poller
 from oncue.store import Row
 
-SET_ASIDE_MAX = 200  # in one transaction
 TIDY_EVERY_S = 60.0
+NAP_S = 0.01
 LEASE_LEFT_S = 5.0  # a node that could not renew by then ends its invocation: the key may be another's soon
 log = logging.getLogger("oncue.lambda")
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What one transaction set aside and claimed. More may be due in `due_in_s`; `topic` rings before."""
-
-    sequence: Sequence | None  # None: the mapping is not sequenced any more, and this poller about to end
-    runs: list[Run]
-    taken: int
-    due_in_s: float
-    topic: str
 
 
 def poller(invoker: Invoker, call: Call, row: Row) -> Poller:
@@ -61,16 +50,16 @@ class SequencedPoller(Poller):
             await self._wait_for_room()
             return
         if not self._topic:
-            self._topic = (await self._step(target, 0)).topic
+            first = await self._step(target, 0)
+            self._topic = first.topic if first else ""
         with self._call.store.listen(self._topic) as bell:
-            while True:
-                step = await self._step(target, room)
-                if step.runs or step.topic != self._topic:
-                    break
-                await self._tidy(step.sequence)
-                if step.taken < SET_ASIDE_MAX:
-                    await bell.wait(max(0.001, min(step.due_in_s, WAIT_S)))
-                    break
+            step = await self._step(target, room)
+            if step is None or not (step.runs or step.taken == steps.SET_ASIDE_MAX):
+                await self._tidy()
+                wait_s = min(WAIT_S, step.due_in_s) if step and step.topic == self._topic else NAP_S
+                await bell.wait(max(NAP_S, wait_s))
+        if step is None:
+            return
         self._topic = step.topic
         self._adapt(len(step.runs), room)
         found = [run.message | {"Run": run} for run in step.runs]
@@ -84,9 +73,9 @@ class SequencedPoller(Poller):
         except TimeoutError:
             pass
 
-    async def _step(self, target: Target, room: int) -> Step:
+    async def _step(self, target: Target, room: int) -> Step | None:
         """One transaction, that cannot be called back: what it claims while this poller ends is given
-        back."""
+        back. None when the mapping is not sequenced so any more, and this poller is about to end."""
         function_timeout_s = float(target.version.timeout_s)
         work = asyncio.ensure_future(
             self._call.transact(lambda call: self._take(call, room * self._batch_size, function_timeout_s))
@@ -97,29 +86,19 @@ class SequencedPoller(Poller):
             with suppress(Exception):  # it claimed nothing then
                 await self._undo(await work)
             raise
-        self._sequence = step.sequence or self._sequence
+        if step is not None:
+            self._sequence = step.sequence
         return step
 
-    async def _undo(self, step: Step) -> None:
-        if (sequence := step.sequence) is not None:
-            await self._call.transact(lambda call: claims.give_back(call, sequence, step.runs))
+    async def _undo(self, step: Step | None) -> None:
+        if step is not None:
+            await self._call.transact(lambda call: claims.give_back(call, step.sequence, step.runs))
 
-    def _take(self, call: Call, limit: int, function_timeout_s: float) -> Step:
+    def _take(self, call: Call, limit: int, function_timeout_s: float) -> Step | None:
         row = settings.of_mapping(call, self._mapping)
         if row is None or row["rule"] != self.rule:
-            return Step(None, [], 0, WAIT_S, self._topic or "none")
-        reply = call.sqs.set_aside(QueueUrl=self._url, Limit=SET_ASIDE_MAX if limit else 0)
-        sequence = settings.sequence_of(row, self._url, self._settings, reply)
-        found = reply["Messages"]
-        sequence = admission.admit(call, sequence, found)
-        runs = (
-            claims.claim(call, sequence, limit=limit, function_timeout_s=function_timeout_s) if limit else []
-        )
-        due_at = ledger.next_due(call, sequence)
-        due_in_s = [WAIT_S, reply["DueInSeconds"], None if due_at is None else due_at - call.now]
-        return Step(
-            sequence, runs, len(found), min(s for s in due_in_s if s is not None), str(reply["Topic"])
-        )
+            return None
+        return steps.take(call, row, self._url, self._settings, limit, function_timeout_s)
 
     async def _perform(self, batches: Many[Batch]) -> None:
         """Run one batch while its keys are held, and settle each of them."""
@@ -183,8 +162,9 @@ class SequencedPoller(Poller):
         assert self._sequence is not None, "a step came first"
         return self._sequence
 
-    async def _tidy(self, sequence: Sequence | None) -> None:
+    async def _tidy(self) -> None:
         """Forget what is past its time, while there is nothing else to do."""
+        sequence = self._sequence
         if sequence is None or clock.monotonic() - self._tidied < TIDY_EVERY_S:
             return
         self._tidied = clock.monotonic()

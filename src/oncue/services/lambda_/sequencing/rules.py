@@ -1,4 +1,4 @@
-"""The line that sets sequencing, `latest key=/post_id version=/version type=semver`: read and checked. Pure."""
+"""The line that sets sequencing (`latest key=/post version=/version type=semver`), read and checked. Pure."""
 
 import re
 from collections.abc import Callable
