@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from oncue.errors import ServiceError
-from oncue.services.lambda_ import sources
+from oncue.services.lambda_ import leases, sources
 from oncue.store import Store
 from tests.services.lambda_.conftest import ACCOUNT, Local
 
@@ -317,21 +317,51 @@ async def test_two_nodes_share_a_queue(opened: Store) -> None:
         await node.stop()
 
 
-async def test_a_windowed_batch_is_hidden_long_enough(local: Local, forward: Callable[[float], None]) -> None:
-    release = asyncio.Event()
+async def test_a_failed_windowed_batch_is_hidden_long_enough(
+    local: Local, forward: Callable[[float], None]
+) -> None:
+    def fail_once(event: Any) -> None:
+        if len(local.pool.seen) == 1:
+            raise ArithmeticError("no")
 
-    async def slow(event: Any) -> None:
-        await release.wait()
-
-    url = await mapped(local, slow, BatchSize=2, MaximumBatchingWindowInSeconds=60)
+    url = await mapped(local, fail_once, BatchSize=2, MaximumBatchingWindowInSeconds=60)
     await local.send(url, "a", "b")
     await local.pool.until(lambda: len(local.pool.seen) == 1)
+    await local.until_counts(url, (0, 2))
     forward(60 + 3 + 29)  # window + function timeout + AWS's margin, less one
     assert await local.counts(url) == (0, 2)
     assert len(local.pool.seen) == 1
     forward(2)
     await local.send(url, "ring")
     await local.pool.until(lambda: len(local.pool.seen) == 2)
+
+
+async def test_a_message_stays_hidden_while_its_function_runs_and_a_node_lives(
+    local: Local, forward: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, renewals = asyncio.Event(), asyncio.Semaphore(0)
+    hide = leases.Leases._hide
+
+    async def counted(self: Any, times: dict[str, int]) -> None:
+        await hide(self, times)
+        renewals.release()
+
+    async def slow(event: Any) -> None:
+        await release.wait()
+
+    monkeypatch.setattr(leases, "RENEW_EVERY_S", 0.01)
+    monkeypatch.setattr(leases.Leases, "_hide", counted)
+    url = await mapped(local, slow)
+    await local.send(url, "x")
+    await local.pool.until(lambda: len(local.pool.seen) == 1)
+    for _ in range(5):
+        forward(leases.LEASE_S - 3)
+        for _ in range(2):  # the first may have been under way before
+            await asyncio.wait_for(renewals.acquire(), 10)
+    assert await local.counts(url) == (0, 1)
+    monkeypatch.setattr(leases.Leases, "_hide", lambda self, times: asyncio.sleep(0))
+    forward(leases.LEASE_S + 1)  # as if the node had died
+    assert await local.counts(url) == (1, 0)
     release.set()
 
 
