@@ -104,7 +104,7 @@ class Machine(RuleBasedStateMachine):
         def work(call: Call) -> tuple[steps.Step, float]:
             row = sequences.of_mapping(call, self.uuid)
             assert row is not None
-            return steps.take(call, row, self.url, MAPPING, limit, 3.0), call.now
+            return steps.take(call, row, self.url, MAPPING, limit), call.now
 
         step, at = self.world.do(self.local.call.transact(work))
         self.sequence = step.sequence

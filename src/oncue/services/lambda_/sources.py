@@ -263,7 +263,10 @@ class Poller:
             await self._give_back([message for messages, _ in batches for message in messages])
             raise
         log.warning("%s: %s is throttled; a batch will come again", self._queue_arn, self._name.asked_arn)
-        await self._leases.leave([message for messages, _ in batches for message in messages])
+        await self._put_off([message for messages, _ in batches for message in messages])
+
+    async def _put_off(self, messages: list[Message]) -> None:
+        await self._leases.leave(messages)
 
     async def _perform(self, batches: Sequence[Batch]) -> None:
         """Run the batches one after the other; what comes after a failure is given back: order holds."""

@@ -16,7 +16,7 @@ from oncue.store import Row
 SWEEP_MAX = 1_000  # settled by one success; the rest by the next claims
 JUDGEMENTS_MAX = 20  # of one key in one claim; then the others have their turn
 COALESCED_MAX = 10_000  # counted no further
-LEASE_MARGIN_S = 10.0
+LEASE_S = 15.0  # renewed while the function runs
 log = logging.getLogger("oncue.lambda")
 
 
@@ -34,7 +34,7 @@ class Run:
     until: float
 
 
-def claim(call: Call, sequence: Sequence, *, limit: int, function_timeout_s: float) -> list[Run]:
+def claim(call: Call, sequence: Sequence, *, limit: int) -> list[Run]:
     """Begin up to `limit` runs, each of another key, longest due first."""
     keys = call.tx.all(
         """
@@ -45,26 +45,27 @@ def claim(call: Call, sequence: Sequence, *, limit: int, function_timeout_s: flo
         now=call.now,
         limit=limit,
     )
-    lease_s = max(sequence.queue["VisibilityTimeout"], function_timeout_s + LEASE_MARGIN_S)
-    runs = (_begin(call, sequence, row, call.now + lease_s) for row in keys)
+    runs = (_begin(call, sequence, row, call.now + LEASE_S) for row in keys)
     return [run for run in runs if run is not None]
 
 
-def renew(call: Call, sequence: Sequence, run: Run, until: float) -> bool:
-    """Hold the key longer; False when it is no longer this run's."""
-    return bool(
+def renew(call: Call, sequence: Sequence, runs: list[Run]) -> bool:
+    """Hold the keys longer; False when one of them is no longer its run's."""
+    held = [
         call.tx.run(
             """
             UPDATE lambda_sequence_keys SET due_at = :until
             WHERE sequence = :s AND name = :name AND fence = :fence AND item = :item
             """,
-            until=until,
+            until=call.now + LEASE_S,
             s=sequence.id,
             name=run.name,
             fence=run.fence,
             item=run.pending.item,
         )
-    )
+        for run in sorted(runs, key=lambda run: run.name)
+    ]
+    return all(held)
 
 
 def complete(call: Call, sequence: Sequence, runs: list[tuple[Run, bool]]) -> list[Run]:

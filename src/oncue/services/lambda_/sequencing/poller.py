@@ -11,7 +11,7 @@ import msgspec
 from oncue import clock
 from oncue.services import Call
 from oncue.services.lambda_ import records
-from oncue.services.lambda_.invocations import Invoker, Target
+from oncue.services.lambda_.invocations import Invoker
 from oncue.services.lambda_.records import Message
 from oncue.services.lambda_.sequencing import claims, ledger, outcomes, settings, steps
 from oncue.services.lambda_.sequencing.claims import Run
@@ -22,6 +22,7 @@ from oncue.store import Row
 
 TIDY_EVERY_S = 60.0
 NAP_S = 0.01
+RENEW_EVERY_S = 4.0
 LEASE_LEFT_S = 5.0  # a node that could not renew by then ends its invocation: the key may be another's soon
 log = logging.getLogger("oncue.lambda")
 
@@ -50,10 +51,10 @@ class SequencedPoller(Poller):
             await self._wait_for_room()
             return
         if not self._topic:
-            first = await self._step(target, 0)
+            first = await self._step(0)
             self._topic = first.topic if first else ""
         with self._call.store.listen(self._topic) as bell:
-            step = await self._step(target, room)
+            step = await self._step(room)
             if step is None or not (step.runs or step.taken == steps.SET_ASIDE_MAX):
                 await self._tidy()
                 wait_s = min(WAIT_S, step.due_in_s) if step and step.topic == self._topic else NAP_S
@@ -73,13 +74,11 @@ class SequencedPoller(Poller):
         except TimeoutError:
             pass
 
-    async def _step(self, target: Target, room: int) -> Step | None:
+    async def _step(self, room: int) -> Step | None:
         """One transaction, that cannot be called back: what it claims while this poller ends is given
         back. None when the mapping is not sequenced so any more, and this poller is about to end."""
-        function_timeout_s = float(target.version.timeout_s)
-        work = asyncio.ensure_future(
-            self._call.transact(lambda call: self._take(call, room * self._batch_size, function_timeout_s))
-        )
+        limit = room * self._batch_size
+        work = asyncio.ensure_future(self._call.transact(lambda call: self._take(call, limit)))
         try:
             step = await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -94,11 +93,11 @@ class SequencedPoller(Poller):
         if step is not None:
             await self._call.transact(lambda call: claims.give_back(call, step.sequence, step.runs))
 
-    def _take(self, call: Call, limit: int, function_timeout_s: float) -> Step | None:
+    def _take(self, call: Call, limit: int) -> Step | None:
         row = settings.of_mapping(call, self._mapping)
         if row is None or row["rule"] != self.rule:
             return None
-        return steps.take(call, row, self._url, self._settings, limit, function_timeout_s)
+        return steps.take(call, row, self._url, self._settings, limit)
 
     async def _perform(self, batches: Many[Batch]) -> None:
         """Run one batch while its keys are held, and settle each of them."""
@@ -124,33 +123,35 @@ class SequencedPoller(Poller):
         self, messages: list[Message], event: bytes, runs: list[Run]
     ) -> list[Message] | None:
         """What `_invoke` answers; None when the keys were lost meanwhile: then the invocation is ended."""
-        lease_s = min(run.until - run.started_at for run in runs)
-        if not await self._renewed(runs, lease_s):
+        if not await self._renewed(runs):
             return None
-        held_until = clock.monotonic() + lease_s
+        held_until = clock.monotonic() + claims.LEASE_S
         work = asyncio.ensure_future(self._invoke(messages, event))
         try:
             while True:
-                await asyncio.wait({work}, timeout=lease_s / 3)
+                await asyncio.wait({work}, timeout=RENEW_EVERY_S)
                 if work.done():
                     return work.result()
-                if await self._renewed(runs, lease_s):
-                    held_until = clock.monotonic() + lease_s
-                elif clock.monotonic() > held_until - LEASE_LEFT_S:
+                renewed = await self._renewed(runs)
+                if renewed:
+                    held_until = clock.monotonic() + claims.LEASE_S
+                elif renewed is False or clock.monotonic() > held_until - LEASE_LEFT_S:
                     log.warning("%s: keys were lost while their function ran; it is ended", self._queue_arn)
                     return None
         finally:
             work.cancel()
 
-    async def _renewed(self, runs: list[Run], lease_s: float) -> bool:
+    async def _renewed(self, runs: list[Run]) -> bool | None:
+        """None when the store does not say."""
         sequence = self._held_in()
         try:
-            return await self._call.transact(
-                lambda call: all(claims.renew(call, sequence, run, call.now + lease_s) for run in runs)
-            )
+            return await self._call.transact(lambda call: claims.renew(call, sequence, runs), durable=False)
         except Exception:
-            log.exception("%s: keys could not be held longer", self._queue_arn)
-            return False
+            log.exception("%s: keys could not be held longer; trying again", self._queue_arn)
+            return None
+
+    async def _put_off(self, messages: list[Message]) -> None:
+        await self._give_back(messages)
 
     async def _give_back(self, messages: list[Message]) -> None:
         runs = [message["Run"] for message in messages if "Run" in message]

@@ -23,15 +23,13 @@ class Step:
     topic: str
 
 
-def take(
-    call: Call, row: Row, url: str, mapping: dict[str, Any], limit: int, function_timeout_s: float
-) -> Step:
+def take(call: Call, row: Row, url: str, mapping: dict[str, Any], limit: int) -> Step:
     """`row` is the sequence's, `mapping` the settings of its mapping; up to `limit` keys are claimed, and
     with 0 nothing is taken at all."""
     reply = call.sqs.set_aside(QueueUrl=url, Limit=SET_ASIDE_MAX if limit else 0)
     found = reply["Messages"]
     sequence = admission.admit(call, settings.sequence_of(row, url, mapping, reply), found)
-    runs = claims.claim(call, sequence, limit=limit, function_timeout_s=function_timeout_s) if limit else []
+    runs = claims.claim(call, sequence, limit=limit) if limit else []
     due_at = ledger.next_due(call, sequence)
     due = [reply["DueInSeconds"], None if due_at is None else due_at - call.now]
     due_in_s = min((due_s for due_s in due if due_s is not None), default=float("inf"))
