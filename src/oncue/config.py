@@ -28,6 +28,7 @@ class Config:
     idle_s: float = 300.0  # how long a worker without work is kept
     # the 60 s that AWS wants between a queue's deletion and its return, and two purges
     queue_waits: bool = False
+    call_once: bool = True  # a call that an SDK repeats is answered again, not performed again
     log_level: str = "info"
 
 
@@ -86,7 +87,7 @@ def _as(name: str, value: Any) -> Any:
                 return float(value)
             case "data" | "auth":
                 return Path(value)
-            case "queue_waits":
+            case "queue_waits" | "call_once":
                 return (
                     value if isinstance(value, bool) else {"true": True, "false": False}[str(value).lower()]
                 )

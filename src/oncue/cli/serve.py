@@ -25,6 +25,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--queue-waits/--no-queue-waits", default=None, help="The 60 s waits after DeleteQueue and PurgeQueue."
 )
+@click.option("--call-once/--no-call-once", default=None, help="Answer repeated SDK calls from kept replies.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.option("--config", "file", type=FILE, help="TOML file with any of these settings.")
 def serve(file: Path | None, **flags: Any) -> None:

@@ -14,6 +14,7 @@ from oncue.protocol import Reply, Request
 from oncue.services import Call
 from oncue.services.apigatewayv2 import Apigatewayv2
 from oncue.services.apigatewayv2.web import WebRequest
+from oncue.services.sns import Sns
 
 Gone = Callable[[], Awaitable[None]]
 Headers = list[tuple[str, str]]
@@ -21,6 +22,7 @@ Headers = list[tuple[str, str]]
 BODY_BYTES_MAX = 72 * 1024 * 1024  # a CreateFunction request may have 70,167,211 bytes
 API_HOST = re.compile(r"^([a-z0-9]+)\.execute-api\.")
 API_PATH = re.compile(r"^/_aws/execute-api/([a-z0-9]+)(/.*)?$")
+CERTIFICATE = "/SimpleNotificationService-"
 HEALTH = ("/health", "/_localstack/health")
 JSON = [("content-type", "application/json")]
 
@@ -55,12 +57,14 @@ class Door:
         dispatch: Dispatch,
         call: Call,
         apis: Apigatewayv2,
+        sns: Sns,
         artifacts: Artifacts,
         sequencing: Sequencing,
     ) -> None:
         self._dispatch = dispatch
         self._call = call
         self._apis = apis
+        self._sns = sns
         self._artifacts = artifacts
         self._sequencing = sequencing
         names = sorted(dispatch.services)
@@ -77,6 +81,8 @@ class Door:
             if match := API_PATH.match(incoming.path):
                 return await self._api(match[1], match[2] or "/", incoming, base_url)
             return await self._own_page(incoming)
+        if incoming.path.startswith(CERTIFICATE):
+            return await self._certificate(incoming.path.removeprefix("/"))
         try:
             request = _request(incoming)
         except ServiceError as error:
@@ -99,6 +105,12 @@ class Door:
                 return refused(error.status, error.message)
             return Outgoing(status, JSON, body)
         return refused(404, f"There is no page {incoming.path}.")
+
+    async def _certificate(self, name: str) -> Outgoing:
+        pem = await self._sns.certificate(self._call, name)
+        if pem is None:
+            return refused(404, f"There is no certificate {name}.")
+        return Outgoing(200, [("content-type", "application/x-pem-file")], pem)
 
     async def _api(self, api_id: str, path: str, incoming: Incoming, base_url: str) -> Outgoing:
         owner = await self._apis.owner(self._call, api_id)

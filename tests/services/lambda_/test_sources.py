@@ -67,6 +67,7 @@ async def test_a_failed_batch_comes_again_after_the_visibility_timeout(
     await local.send(url, "x")
     await local.pool.until(lambda: len(local.pool.seen) == 1)
     await local.until_counts(url, (0, 1))
+    await local.until_idle()
     forward(31)
     await local.send(url, "ring")
     await local.pool.until(lambda: ran(local).count("x") == 2)
@@ -87,6 +88,7 @@ async def test_only_what_is_reported_comes_again(local: Local, forward: Callable
     uuid = (await local.lambda_.list_event_source_mappings())["EventSourceMappings"][0]["UUID"]
     await local.lambda_.update_event_source_mapping(UUID=uuid, Enabled=True)
     await local.until_counts(url, (0, 1))
+    await local.until_idle()
     forward(31)
     await local.send(url, "ring")
     await local.until_counts(url, (0, 0))
@@ -328,9 +330,11 @@ async def test_a_failed_windowed_batch_is_hidden_long_enough(
     await local.send(url, "a", "b")
     await local.pool.until(lambda: len(local.pool.seen) == 1)
     await local.until_counts(url, (0, 2))
+    await local.until_idle()
     forward(60 + 3 + 29)  # window + function timeout + AWS's margin, less one
     assert await local.counts(url) == (0, 2)
     assert len(local.pool.seen) == 1
+    await local.until_idle()
     forward(2)
     await local.send(url, "ring")
     await local.pool.until(lambda: len(local.pool.seen) == 2)
@@ -339,12 +343,17 @@ async def test_a_failed_windowed_batch_is_hidden_long_enough(
 async def test_a_message_stays_hidden_while_its_function_runs_and_a_node_lives(
     local: Local, forward: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    release, renewals = asyncio.Event(), asyncio.Semaphore(0)
+    release, turn, renewed = asyncio.Event(), 0, -1
     hide = leases.Leases._hide
 
     async def counted(self: Any, times: dict[str, int]) -> None:
+        nonlocal renewed
+        begun = turn
         await hide(self, times)
-        renewals.release()
+        renewed = begun
+
+    async def renewed_since() -> bool:
+        return renewed == turn
 
     async def slow(event: Any) -> None:
         await release.wait()
@@ -356,10 +365,16 @@ async def test_a_message_stays_hidden_while_its_function_runs_and_a_node_lives(
     await local.pool.until(lambda: len(local.pool.seen) == 1)
     for _ in range(5):
         forward(leases.LEASE_S - 3)
-        for _ in range(2):  # the first may have been under way before
-            await asyncio.wait_for(renewals.acquire(), 10)
+        turn += 1
+        await local.until(renewed_since)
     assert await local.counts(url) == (0, 1)
-    monkeypatch.setattr(leases.Leases, "_hide", lambda self, times: asyncio.sleep(0))
+    dead = asyncio.Event()
+
+    async def die(self: Any, times: dict[str, int]) -> None:
+        dead.set()
+
+    monkeypatch.setattr(leases.Leases, "_hide", die)
+    await asyncio.wait_for(dead.wait(), 10)
     forward(leases.LEASE_S + 1)  # as if the node had died
     assert await local.counts(url) == (1, 0)
     release.set()
@@ -379,7 +394,9 @@ async def test_what_comes_after_a_failure_in_a_group_waits_for_it(
     url = await mapped(local, fail_first, queue="q.fifo", BatchSize=1)
     for body in ("1", "2", "3"):
         await local.send(url, body, MessageGroupId="g", MessageDeduplicationId=body)
+    await local.pool.until(lambda: len(local.pool.seen) == 1)
     await local.until_counts(url, (2, 1))
+    await local.until_idle()
     assert ran(local) == ["1"]
     forward(31)
     await local.send(url, "other", MessageGroupId="h", MessageDeduplicationId="h")

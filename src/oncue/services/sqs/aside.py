@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oncue.services import Call
-from oncue.services.sqs import queues, receiving
+from oncue.services.sqs import messages, queues, receiving
 from oncue.services.sqs.queues import Queue
 from oncue.services.sqs.receiving import Catch, Wish
 from oncue.store import backlog
@@ -32,6 +32,8 @@ class Aside:
         items = receiving.claim_living(call, queue, limit, call.now + CLAIM_S)
         for item in items:
             backlog.set_aside(call.tx, item, queue.aside, now=call.now)
+            if queue.fair:
+                backlog.forget_tenant(call.tx, queue.lane, messages.unpack(item.body).group_id)
         due_at = None if items else backlog.next_due(call.tx, queue.lane, call.now)
         settings = queue.settings
         target = settings.dead_letter_arn and queues.by_arn(call, settings.dead_letter_arn)
@@ -73,7 +75,8 @@ class Aside:
         return {"Moved": True}
 
     def put_back(self, call: Call, *, QueueUrl: str) -> None:
-        """All messages that were set aside are in the queue again, in their old places, due at once."""
+        """All messages that were set aside are in the queue again, in their old places, due at once. Those
+        of a fair queue's tenants have lost their precedence."""
         queue = queues.by_url(call, QueueUrl)
         backlog.put_back(call.tx, queue.aside, queue.lane, now=call.now)
 
