@@ -64,6 +64,13 @@ class Application:
     async def outcomes(self, post: str = "p1") -> list[tuple[str, str]]:
         return [(one["Version"], one["Outcome"]) for one in (await self.key(post))["Timeline"]]
 
+    async def until_done(self, count: int) -> None:
+        async def done() -> bool:
+            counts = (await self.local.lambda_.get_sequence(UUID=self.uuid))["Counts"]
+            return bool(counts.get("done", 0) >= count)
+
+        await self.local.until(done)
+
     async def until_settled(self, count: int) -> None:
         async def settled() -> bool:
             counts = (await self.local.lambda_.get_sequence(UUID=self.uuid))["Counts"]

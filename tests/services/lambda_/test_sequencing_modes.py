@@ -51,10 +51,10 @@ async def test_a_gap_is_skipped_when_its_time_is_over_and_what_comes_then_is_lat
 ) -> None:
     await application.deploy(f"{COUNTED} gap=30s")
     await application.local.send(application.url, body(1), body(4))
-    await application.local.pool.until(lambda: application.versions() == [1])
+    await application.until_done(1)
     forward(31)
     await application.local.send(application.url, body(5))
-    await application.local.pool.until(lambda: application.versions() == [1, 4, 5])
+    await application.until_done(3)
     await application.local.send(application.url, body(3), body(4))
     await application.until_settled(5)
     assert application.versions() == [1, 4, 5]
