@@ -43,6 +43,8 @@ class Sequencing:
 def _asked(request: Request) -> tuple[str, dict[str, Any]]:
     """The operation and its parameters."""
     rest = request.path.removeprefix(Sequencing.prefix)
+    if rest and not rest.startswith("/"):
+        raise ServiceError("NotFound", f"There is no page {request.path}.", 404)
     parts = [unquote(part) for part in rest.strip("/").split("/", 2) if part]
     query = {name: values[0] for name, values in parse_qs(request.query).items()}
     match request.method, parts:

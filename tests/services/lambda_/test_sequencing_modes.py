@@ -251,6 +251,35 @@ async def test_messages_go_back_when_the_mapping_is_deleted(application: Applica
     await application.local.until_counts(application.url, (1, 0))
 
 
+async def test_a_mapping_may_outlive_its_queue(application: Application) -> None:
+    await application.deploy(COUNTED)
+    await application.local.send(application.url, body(2))
+    await application.local.until_counts(application.url, (0, 1))
+    await application.local.sqs.delete_queue(QueueUrl=application.url)
+    await application.local.lambda_.delete_event_source_mapping(UUID=application.uuid)
+
+
+async def test_what_is_past_its_time_is_counted_then_forgotten(
+    application: Application, forward: Callable[[float], None]
+) -> None:
+    await application.deploy(f"{LATEST} ttl=1h")
+    await application.local.send(application.url, body("1.1"), body("1.0"))
+    await application.until_settled(2)
+    forward(86_401)
+    await application.local.send(application.url, body("1.2", "other"))
+
+    async def forgotten() -> bool:
+        try:
+            return (await application.key())["Timeline"] == []
+        except ServiceError:
+            return True
+
+    await application.local.until(forgotten)
+    await application.until_settled(3)
+    with pytest.raises(ServiceError, match="knows the key"):
+        await application.key()
+
+
 async def test_a_purge_takes_what_is_parked_and_keeps_what_is_known(application: Application) -> None:
     await application.deploy(COUNTED)
     await application.local.send(application.url, body(1), body(3))

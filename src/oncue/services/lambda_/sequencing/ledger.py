@@ -7,6 +7,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from oncue.errors import ServiceError
 from oncue.services import Call
 from oncue.services.lambda_.sequencing import decisions, outcomes, versions
 from oncue.services.lambda_.sequencing.decisions import Facts, Key, Pending, Settled
@@ -215,7 +216,8 @@ def next_due(call: Call, sequence: Sequence) -> float | None:
 
 
 def release(call: Call, sequence: int, url: str) -> None:
-    """Every parked message is the queue's again, and results of what still runs will not count."""
+    """Every parked message is the queue's again (if there is one), and results of what still runs will not
+    count."""
     call.tx.run("DELETE FROM lambda_sequence_messages WHERE sequence = :s", s=sequence)
     call.tx.run(
         """
@@ -224,7 +226,11 @@ def release(call: Call, sequence: int, url: str) -> None:
         """,
         s=sequence,
     )
-    call.sqs.put_back(QueueUrl=url)
+    try:
+        call.sqs.put_back(QueueUrl=url)
+    except ServiceError as error:
+        if error.code != "QueueDoesNotExist":
+            raise
 
 
 def reset(call: Call, sequence: Sequence, name: str, to: versions.Version | None) -> bool:

@@ -173,3 +173,4 @@ class SequencedPoller(Poller):
             pass
         while await self._call.transact(outcomes.prune):
             pass
+        await self._call.transact(settings.forget_retired)

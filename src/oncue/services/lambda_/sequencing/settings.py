@@ -142,6 +142,17 @@ def retire(call: Call, mapping: Row) -> None:
         call.tx.run("UPDATE lambda_sequences SET rule = '', deleted = 1 WHERE id = :s", s=row["id"])
 
 
+def forget_retired(call: Call) -> None:
+    """What is left of deleted mappings, once nothing is told of their messages any more."""
+    gone = """
+        SELECT s.id FROM lambda_sequences s WHERE s.deleted = 1
+        AND NOT EXISTS (SELECT 1 FROM lambda_sequence_outcomes o WHERE o.sequence = s.id)
+        AND NOT EXISTS (SELECT 1 FROM lambda_sequence_messages p WHERE p.sequence = s.id)
+    """
+    call.tx.run(f"DELETE FROM lambda_sequence_counts WHERE sequence IN ({gone})")
+    call.tx.run(f"DELETE FROM lambda_sequences WHERE id IN ({gone})")
+
+
 def forsaken(call: Call) -> list[Row]:
     """Sequences that nobody runs and that have messages all the same: a node that had not heard of the
     change has set them aside."""
