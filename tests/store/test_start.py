@@ -51,7 +51,7 @@ async def test_new_steps_are_applied_to_an_old_database(store_url: str) -> None:
 
 async def test_a_failing_step_changes_nothing(store_url: str) -> None:
     bad = Migration(
-        "store", 2, "CREATE TABLE half (id BIGINT PRIMARY KEY);\nINSERT INTO nonsense VALUES (1);\n"
+        "store", 998, "CREATE TABLE half (id BIGINT PRIMARY KEY);\nINSERT INTO nonsense VALUES (1);\n"
     )
     old = opened(store_url)
     await old.start()
