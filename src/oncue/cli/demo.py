@@ -226,7 +226,7 @@ def wrong_order(console: Console, stage: Stage, api: Api) -> None:
     histories = {way: api.history(way, "story") for way in WAYS}
     readers = {way: api.ask("GET", f"{path}/story")["version"] for way, path in WAYS.items()}
     readers["sequenced"] = api.ask("GET", f"{SEQUENCED}/story")["version"]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     heads = "overwrites", "compares", "overwrites, a tag"
     for name in ("arrived", "draft", *heads):
         table.add_column(name, justify="right" if name == "arrived" else "left")

@@ -3,12 +3,17 @@
 import asyncio
 import itertools
 import random
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 
+from oncue.services import Call
+from oncue.services.lambda_.sequencing import claims, settings, steps
+from oncue.services.lambda_.sequencing.steps import Step
+from oncue.store import Store
 from tests.services.lambda_.conftest import Local
 
 LATEST = "latest key=/post version=/version type=semver"
@@ -201,3 +206,33 @@ async def test_two_nodes_share_the_keys(local: Local) -> None:
         ran = [(fence, version) for key, fence, version in sorted(runs) if key == post]
         assert [version for _, version in ran] == sorted({version for _, version in ran})
         assert ran[-1][1] == max(version for name, version in sent if name == post)
+
+
+async def test_a_message_that_comes_while_a_run_ends_is_not_forgotten(opened: Store) -> None:
+    """The end of a run waits for an admission under way (the row lock), and sees what it has parked."""
+    application = Application(Local(opened))
+    local = application.local
+    await application.deploy(LATEST)
+    mapping = {"MaximumBatchingWindowInSeconds": 0}
+
+    def take(call: Call, ended: threading.Event | None = None, begun: threading.Event | None = None) -> Step:
+        row = settings.of_mapping(call, application.uuid)
+        assert row is not None
+        step = steps.take(call, row, application.url, mapping, 1)
+        if begun is not None and ended is not None:
+            begun.set()
+            ended.wait(0.3)  # the transaction stays open meanwhile
+        return step
+
+    await local.send(application.url, body("1.1"))
+    first = await local.call.transact(take)
+    await local.send(application.url, body("1.2"))
+    begun, ended = threading.Event(), threading.Event()
+    second = asyncio.create_task(local.call.transact(lambda call: take(call, ended, begun)))
+    await asyncio.to_thread(begun.wait, 5)
+    runs = [(first.runs[0], True)]
+    await local.call.transact(lambda call: claims.complete(call, first.sequence, runs))
+    ended.set()
+    assert (await second).runs == []
+    third = await local.call.transact(take)
+    assert [run.pending.text for run in third.runs] == ["1.2"]
