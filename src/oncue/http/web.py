@@ -9,6 +9,7 @@ import oncue
 from oncue.errors import ServiceError
 from oncue.http.artifacts import Artifacts
 from oncue.http.dispatch import Dispatch
+from oncue.http.sequencing import Sequencing
 from oncue.protocol import Reply, Request
 from oncue.services import Call
 from oncue.services.apigatewayv2 import Apigatewayv2
@@ -52,13 +53,20 @@ class Outgoing:
 
 class Door:
     def __init__(
-        self, dispatch: Dispatch, call: Call, apis: Apigatewayv2, sns: Sns, artifacts: Artifacts
+        self,
+        dispatch: Dispatch,
+        call: Call,
+        apis: Apigatewayv2,
+        sns: Sns,
+        artifacts: Artifacts,
+        sequencing: Sequencing,
     ) -> None:
         self._dispatch = dispatch
         self._call = call
         self._apis = apis
         self._sns = sns
         self._artifacts = artifacts
+        self._sequencing = sequencing
         names = sorted(dispatch.services)
         status = ",".join(f'"{name}":"running"' for name in names)
         about = f'"edition":"oncue","version":"{oncue.__version__}"'
@@ -90,6 +98,12 @@ class Door:
             except ServiceError as error:
                 return refused(error.status, error.message)
             return Outgoing(status, [("content-type", "application/octet-stream")], body)
+        if incoming.path.startswith(self._sequencing.prefix):
+            try:
+                status, body = await self._sequencing.answer(_request(incoming))
+            except ServiceError as error:
+                return refused(error.status, error.message)
+            return Outgoing(status, JSON, body)
         return refused(404, f"There is no page {incoming.path}.")
 
     async def _certificate(self, name: str) -> Outgoing:
