@@ -37,7 +37,7 @@ format: setup    ## let ruff lay the code out
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix .
 
 bench: setup     ## rates and latencies beside peers
-	@$(PYTHON) bench/run.py
+	@$(PYTHON) bench/run.py $(ARGS)
 
 models: setup    ## regenerate the protocol tables from the pinned botocore
 	@$(BIN)/python -m tools.models

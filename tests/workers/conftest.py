@@ -34,7 +34,7 @@ def zipped(files: Mapping[str, str]) -> bytes:
 def settings(folder: Path, **changes: Any) -> Settings:
     return Settings(
         data_dir=folder,
-        endpoint_url=lambda: "http://127.0.0.1:4500",
+        endpoint_url=lambda: "http://oncue.test",
         access_key=lambda account: f"key-of-{account}",
         secret_key=lambda account: f"secret-of-{account}",
         **{"workers_max": 4, **changes},

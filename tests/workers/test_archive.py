@@ -44,12 +44,21 @@ def encrypted() -> bytes:
     return bytes(text)
 
 
+def compressed_strangely() -> bytes:
+    """A zip whose entry has the compression method 99."""
+    text = bytearray(packed(("app.py", b"content", 0o644)))
+    text[text.index(b"PK\x01\x02") + 10] = 99
+    text[8] = 99
+    return bytes(text)
+
+
 ATTACKS = {
     "not a zip": b"hello",
     "nothing": b"",
     "cut off": zipped({"app.py": "x = 1\n" * 100})[:-30],
     "a changed byte": broken(),
     "encrypted": encrypted(),
+    "an unknown compression": compressed_strangely(),
     "above the folder": packed(("../evil.py", b"", 0o644)),
     "above, later": packed(("a/../../evil.py", b"", 0o644)),
     "absolute": packed(("/tmp/evil.py", b"", 0o644)),

@@ -138,7 +138,7 @@ async def test_the_variables_are_those_of_lambda_and_nothing_of_the_server_leaks
         "LANG": "C",
         "AWS_REGION": "eu-west-1",  # reserved: the function's own value does not count
         "AWS_DEFAULT_REGION": "eu-west-1",
-        "AWS_ENDPOINT_URL": "http://127.0.0.1:4500",
+        "AWS_ENDPOINT_URL": "http://oncue.test",
         "AWS_ACCESS_KEY_ID": f"key-of-{ACCOUNT}",
         "AWS_SECRET_ACCESS_KEY": f"secret-of-{ACCOUNT}",
         "AWS_EXECUTION_ENV": "AWS_Lambda_python3.12",
@@ -185,7 +185,7 @@ async def test_boto3_is_there_and_the_server_is_not(shared: Pool) -> None:
     """
     function = await deploy(shared, source)
     endpoint, region, key, there = await function.value()
-    assert (endpoint, region, key) == ("http://127.0.0.1:4500", "eu-west-1", f"key-of-{ACCOUNT}")
+    assert (endpoint, region, key) == ("http://oncue.test", "eu-west-1", f"key-of-{ACCOUNT}")
     assert there == {"oncue": False, "msgspec": False, "granian": False, "six": True, "jmespath": True}
 
 

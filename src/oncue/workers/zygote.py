@@ -171,6 +171,8 @@ class Zygote:
         if not self.alive:
             return
         self._loop.remove_reader(self._control)
+        if not self.ready.done():  # it is busy importing, and has no workers
+            self._process.terminate()
         with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_RDWR)
         try:
