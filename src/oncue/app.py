@@ -20,6 +20,7 @@ from oncue.http.server import Server
 from oncue.http.web import Door
 from oncue.services import Call, Service
 from oncue.services.apigatewayv2 import Apigatewayv2
+from oncue.services.apigatewayv2.buckets import Limit
 from oncue.services.cloudformation import Cloudformation
 from oncue.services.dynamodb import Dynamodb
 from oncue.services.iam import Iam
@@ -66,7 +67,7 @@ class App:
                 workers_max=config.workers,
             )
         )
-        apis = Apigatewayv2()
+        apis = Apigatewayv2(account_limit=Limit(config.throttle_rate, config.throttle_burst))
         rooms: list[Service] = [
             Sqs(waits=config.queue_waits),
             Lambda(self.pool),
@@ -83,7 +84,7 @@ class App:
             arns.ACCOUNT_DEFAULT, arns.REGION_DEFAULT, self.services, self.store, base_url=self.endpoint
         )
         dispatch = Dispatch(self.services, self.store, self.keys)
-        door = Door(dispatch, self.call, apis, Artifacts(self.store, self.keys))
+        door = Door(dispatch, self.call, apis, Artifacts(self.store, self.keys), self.keys)
         self.server = Server(door, config.host, config.port)
 
     async def run(self, ready: Callable[[], None]) -> None:

@@ -6,13 +6,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import oncue
+from oncue import clock
 from oncue.errors import ServiceError
+from oncue.http import signature
 from oncue.http.artifacts import Artifacts
 from oncue.http.dispatch import Dispatch
+from oncue.http.keys import Keys
 from oncue.protocol import Reply, Request
 from oncue.services import Call
 from oncue.services.apigatewayv2 import Apigatewayv2
-from oncue.services.apigatewayv2.web import WebRequest
+from oncue.services.apigatewayv2.web import Signer, WebRequest
 
 Gone = Callable[[], Awaitable[None]]
 Headers = list[tuple[str, str]]
@@ -49,8 +52,11 @@ class Outgoing:
 
 
 class Door:
-    def __init__(self, dispatch: Dispatch, call: Call, apis: Apigatewayv2, artifacts: Artifacts) -> None:
+    def __init__(
+        self, dispatch: Dispatch, call: Call, apis: Apigatewayv2, artifacts: Artifacts, keys: Keys
+    ) -> None:
         self._dispatch = dispatch
+        self._keys = keys
         self._call = call
         self._apis = apis
         self._artifacts = artifacts
@@ -100,9 +106,26 @@ class Door:
             source_ip=incoming.source_ip,
             host=incoming.header("host"),
             protocol=incoming.protocol,
+            signer=self._signer(incoming),
         )
         reply = await self._apis.handle(call, api_id, web)
         return Outgoing(reply.status, reply.headers, reply.body)
+
+    def _signer(self, incoming: Incoming) -> Signer | None:
+        """Who signed a request to an API, for routes with AWS_IAM; None when nobody did, or not rightly."""
+        if (
+            "aws4" not in incoming.header("authorization").lower()
+            and "X-Amz-Credential=" not in incoming.query
+        ):
+            return None
+        request = _request(incoming)
+        signed = signature.of_request(request)
+        if signed.service != "execute-api":
+            return None
+        try:
+            return Signer(signed.access_key, signature.authenticate(self._keys, signed, request, clock.now()))
+        except ServiceError:
+            return None
 
 
 def _request(incoming: Incoming) -> Request:

@@ -121,7 +121,8 @@ def test_a_queue_s_parameters_can_be_changed_one_by_one(gateway: Any, api: str) 
 @pytest.mark.parametrize(
     "members",
     [
-        {"IntegrationType": "HTTP_PROXY", "IntegrationUri": "http://x", "IntegrationMethod": "GET"},
+        {"IntegrationType": "HTTP_PROXY", "IntegrationUri": "ftp://x", "IntegrationMethod": "GET"},
+        {"IntegrationType": "HTTP_PROXY", "IntegrationUri": "http://x"},
         {"IntegrationType": "MOCK"},
         {"IntegrationType": "AWS_PROXY"},
         {"IntegrationType": "AWS_PROXY", "IntegrationUri": "http://x"},
