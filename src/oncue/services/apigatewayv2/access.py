@@ -143,7 +143,7 @@ def _decision(payload: bytes, simple: bool, ends_at: float) -> Decision:
         found = msgspec.json.decode(payload, type=dict[str, Any])
     except msgspec.DecodeError:
         raise MalformedDecisionError("the function returned no object") from None
-    context = found.get("context") or {}
+    context = found.get("context", {})
     if not isinstance(context, dict):
         raise MalformedDecisionError("context is not an object")
     if simple:

@@ -46,10 +46,6 @@ class Bucket:
         """What was taken for a request that another limit then refused."""
         self._tokens += 1.0
 
-    def empty(self) -> None:
-        """The nodes that were there before hold the burst already."""
-        self._tokens = min(self._tokens, 1.0)
-
     def wait_s(self) -> float | None:
         """Seconds until the next request may pass, seen from the last `take`; None when none ever may."""
         if self._burst < 1.0 or self._rate <= 0.0:
@@ -65,8 +61,8 @@ class Bucket:
 
     def divide(self, share: float) -> None:
         """This node holds `share` (0..1) of the limit from now on; a smaller one takes tokens along."""
-        if share < self.share:
-            self._tokens *= share / self.share
+        if share < self.share and self._tokens > 1.0:
+            self._tokens = max(1.0, self._tokens * share / self.share)
         self.share = share
         self._resize()
 

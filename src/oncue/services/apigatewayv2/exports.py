@@ -88,7 +88,7 @@ def _operation(
 
 def _schemes(routes: dict[str, Members], authorizers: dict[str, Members]) -> Members:
     found: Members = {}
-    for members in authorizers.values():
+    for members in sorted(authorizers.values(), key=lambda one: str(one["Name"])):
         shown = {name: members.get(member) for name, member in security.MEMBERS.items()}
         extension = {name: value for name, value in shown.items() if value is not None}
         extension["identitySource"] = ",".join(members.get("IdentitySource") or [])

@@ -21,14 +21,20 @@ ACCOUNT_LIMIT = Limit(10_000.0, 5_000)  # AWS's defaults for an account in a reg
 EXCHANGE_EVERY_S = 1.0
 GONE_S = 5.0  # a node that has not written for so long has no share any more
 IDLE_S = 10.0  # a limit without requests for so long is given up
+JOIN_SHARE = (
+    0.05  # of a node that begins while others hold everything: it must not refuse all until they yield
+)
 BUCKETS_MAX = 4_096
+FORGOTTEN_S = 3_600.0  # rows of nodes that died are deleted after so long
 LOG = logging.getLogger(__name__)
 
 
 class Entry(msgspec.Struct, array_like=True):
-    """What one node says of one limit: requests per second that it is asked for, and when it said so."""
+    """What one node says of one limit: requests per second that it is asked for, the share that it holds, and
+    when it said so."""
 
     demand: float
+    share: float
     at: float
 
 
@@ -107,6 +113,8 @@ class Throttles:
         def trade(inner: Call) -> dict[str, float]:
             for name in sorted(idle):
                 leave(inner.tx, name, self.node, now=inner.now)
+            if idle:
+                forget(inner.tx, inner.now - FORGOTTEN_S)
             # always in the same order: two nodes never wait for each other
             return {
                 name: visit(inner.tx, name, self.node, demands[name], inner.now) for name in sorted(demands)
@@ -119,8 +127,8 @@ class Throttles:
 
     async def _take_up(self, call: Call, name: str, limit: Limit) -> Lease:
         """The first request of a limit waits until this node has its share."""
-        share, others = await call.transact(
-            lambda inner: join(inner.tx, name, self.node, inner.now), durable=False
+        share = await call.transact(
+            lambda inner: visit(inner.tx, name, self.node, 0.0, inner.now, least=JOIN_SHARE), durable=False
         )
         if held := self._leases.get(name):
             return held  # by a request beside this one
@@ -129,8 +137,6 @@ class Throttles:
             self._log(oldest, self._leases.pop(oldest))
         lease = self._leases[name] = Lease(limit, clock.monotonic())
         lease.bucket.divide(share)
-        if others:
-            lease.bucket.empty()
         if self._exchanging is None or self._exchanging.done():
             self._exchanging = asyncio.ensure_future(
                 self._keep_exchanging(call.on_behalf(call.account, call.region))
@@ -150,21 +156,19 @@ class Throttles:
             LOG.info("throttle %s: %d requests, %d refused", name, lease.bucket.asked, lease.bucket.refused)
 
 
-def join(tx: Transaction, name: str, node: str, now: float) -> tuple[float, bool]:
-    """(share, whether other nodes hold one already) of a node that begins to serve a limit."""
-    entries = _opened(tx, name, now)
-    others = bool(entries.keys() - {node})
-    entries[node] = Entry(0.0, now)
-    _save(tx, name, entries, now)
-    return _share(node, entries), others
+def visit(tx: Transaction, name: str, node: str, demand: float, now: float, *, least: float = 0.0) -> float:
+    """Writes what `node` is asked for and returns its share, at least `least`.
 
-
-def visit(tx: Transaction, name: str, node: str, demand: float, now: float) -> float:
-    """Writes what `node` is asked for and returns its share."""
+    A node yields at once what it should not hold and takes only what is free: the shares never come to more
+    than the whole, but for what newcomers begin with.
+    """
     entries = _opened(tx, name, now)
-    entries[node] = Entry(demand, now)
-    _save(tx, name, entries, now)
-    return _share(node, entries)
+    others = {other: entry for other, entry in entries.items() if other != node}
+    demands = {node: demand} | {other: entry.demand for other, entry in others.items()}
+    free = max(0.0, 1.0 - sum(entry.share for entry in others.values()))
+    share = max(min(share_of(node, demands), free), least)
+    _save(tx, name, others | {node: Entry(demand, share, now)}, now)
+    return share
 
 
 def leave(tx: Transaction, name: str, node: str, *, now: float) -> None:
@@ -177,8 +181,9 @@ def leave(tx: Transaction, name: str, node: str, *, now: float) -> None:
         tx.run("DELETE FROM apigatewayv2_throttles WHERE name = :name", name=name)
 
 
-def _share(node: str, entries: Entries) -> float:
-    return share_of(node, {name: entry.demand for name, entry in entries.items()})
+def forget(tx: Transaction, before: float) -> None:
+    """Delete the rows that no node has written since."""
+    tx.run("DELETE FROM apigatewayv2_throttles WHERE seen_at < :before", before=before)
 
 
 def _opened(tx: Transaction, name: str, now: float) -> Entries:
