@@ -305,15 +305,13 @@ async def test_a_signature(house: House, version: str) -> None:
         assert (context["identity"]["accessKey"], context["identity"]["accountId"]) == ("AKID", ACCOUNT)
 
 
-async def test_authorizers_in_a_document(house: House, issuer: Issuer) -> None:
-    """As SAM writes them, exported and imported again."""
-    integration = {"type": "aws_proxy", "httpMethod": "POST", "uri": FUNCTION, "payloadFormatVersion": "2.0"}
-    schemes = {
+def schemes_of_sam(issuer: str) -> dict[str, Any]:
+    return {
         "J": {
             "type": "oauth2",
             "x-amazon-apigateway-authorizer": {
                 "type": "jwt",
-                "jwtConfiguration": {"issuer": issuer.url, "audience": ["app"]},
+                "jwtConfiguration": {"issuer": issuer, "audience": ["app"]},
                 "identitySource": "$request.header.Authorization",
             },
         },
@@ -332,6 +330,12 @@ async def test_authorizers_in_a_document(house: House, issuer: Issuer) -> None:
         },
         "AWS_IAM": {"type": "apiKey", "in": "header", "x-amazon-apigateway-authtype": "awsSigv4"},
     }
+
+
+async def test_authorizers_in_a_document(house: House, issuer: Issuer) -> None:
+    """As SAM writes them, exported and imported again."""
+    integration = {"type": "aws_proxy", "httpMethod": "POST", "uri": FUNCTION, "payloadFormatVersion": "2.0"}
+    schemes = schemes_of_sam(issuer.url)
     paths = {
         path: {"get": {"security": security, "x-amazon-apigateway-integration": integration}}
         for path, security in {

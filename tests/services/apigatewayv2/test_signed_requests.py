@@ -16,7 +16,8 @@ ACCOUNT = "111122223333"
 def test_a_request_is_signed_rightly_or_stays_outside(tmp_path: pathlib.Path) -> None:
     keys = tmp_path / "keys.toml"
     keys.write_text(
-        f'[MINE]\nsecret = "test"\naccount = "{ACCOUNT}"\n[THEIRS]\nsecret = "test"\naccount = "444455556666"\n'
+        f'[MINE]\nsecret = "test"\naccount = "{ACCOUNT}"\n'
+        '[THEIRS]\nsecret = "test"\naccount = "444455556666"\n'
     )
     with running.serving(f"sqlite:///{tmp_path}/o.db", tmp_path, flags=("--auth", str(keys))) as server:
         gateway = server.client("apigatewayv2", "MINE")

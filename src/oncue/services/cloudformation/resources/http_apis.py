@@ -1,4 +1,4 @@
-"""AWS::ApiGatewayV2::Api, ::Stage, ::Integration and ::Route."""
+"""AWS::ApiGatewayV2::Api, ::Stage, ::Integration, ::Route and ::Authorizer."""
 
 from typing import Any
 
@@ -190,4 +190,24 @@ class Route(Part):
     )
 
 
-KINDS: tuple[Kind, ...] = (Api(), Stage(), Integration(), Route())
+class Authorizer(Part):
+    type = "AWS::ApiGatewayV2::Authorizer"
+    made_by = "authorizer"
+    id_member = "AuthorizerId"
+    attributes = frozenset({"AuthorizerId"})
+    properties = shapes(
+        props("text", "ApiId AuthorizerType", required=True, replaces=True),
+        props("text", "Name", required=True),
+        props(
+            "text",
+            "AuthorizerCredentialsArn AuthorizerPayloadFormatVersion AuthorizerUri "
+            "IdentityValidationExpression",
+        ),
+        props("integer", "AuthorizerResultTtlInSeconds"),
+        props("boolean", "EnableSimpleResponses"),
+        props("list", "IdentitySource"),
+        props("map", "JwtConfiguration"),
+    )
+
+
+KINDS: tuple[Kind, ...] = (Api(), Stage(), Integration(), Route(), Authorizer())
