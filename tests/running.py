@@ -109,3 +109,14 @@ def serving(store: str, data: pathlib.Path, **options: Any) -> Iterator[Running]
     finally:
         if running.process.poll() is None:
             running.kill()
+
+
+def free_port_again(port: int) -> bool:
+    """Whether nobody listens on the port any more."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True

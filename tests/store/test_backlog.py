@@ -81,8 +81,13 @@ async def test_expired_items_are_neither_claimed_nor_kept(store: Store) -> None:
     await store.transact(put("old", expires_at=10))
     await store.transact(put("young", expires_at=20))
     assert bodies(await store.transact(claim(10, 15))) == ["young"]
-    assert await store.transact(lambda tx: backlog.expire(tx, 10)) == 1
-    assert await store.transact(lambda tx: backlog.expire(tx, 10)) == 0
+    last, soonest = await store.transact(lambda tx: backlog.stretch(tx, 0), reads_only=True)
+    assert soonest == 10
+    assert await store.transact(lambda tx: backlog.expire(tx, 9.9, 0, last)) == 0
+    assert await store.transact(lambda tx: backlog.expire(tx, 10, last, last + 9)) == 0
+    assert await store.transact(lambda tx: backlog.expire(tx, 10, 0, last)) == 1
+    assert await store.transact(lambda tx: backlog.stretch(tx, 0), reads_only=True) == (last, 20)
+    assert await store.transact(lambda tx: backlog.stretch(tx, last), reads_only=True) is None
 
 
 async def test_a_moved_item_starts_anew_in_the_other_lane(store: Store) -> None:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import queue
+import re
 import shutil
 import threading
 from dataclasses import dataclass, field
@@ -11,7 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import click
+from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import Progress
 from rich.table import Table
 
@@ -34,6 +37,7 @@ READY_S = 30.0
 WAIT_S = 120.0
 STOP_S = 15.0
 LOOK_EVERY_S = 0.02
+FONTS = re.compile(r"@font-face \{.*?\n    \}\n", re.S)  # which a picture would fetch from a network
 WAYS = {"naive": "/naive/posts", "correct": "/posts"}
 
 
@@ -45,9 +49,14 @@ WAYS = {"naive": "/naive/posts", "correct": "/posts"}
     "--events", type=click.IntRange(1, 100_000), default=EVENTS, show_default=True, help="Size of the burst."
 )
 @click.option("--stay/--leave", default=None, help="Keep the server at the end.  [default: at a terminal]")
-def demo(port: int | None, events: int, stay: bool | None) -> None:
+@click.option(
+    "--picture", type=click.Path(path_type=Path), hidden=True, help="Where to save what was shown, as SVG."
+)
+def demo(port: int | None, events: int, stay: bool | None, picture: Path | None) -> None:
     """Play the story of the README: drafts saved by events, and nothing lost."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(
+        highlight=False, soft_wrap=True, record=picture is not None, width=100 if picture else None
+    )
     stage = Stage(console, port or ports.free(config.PORT_DEFAULT))
     try:
         stage.start()
@@ -55,6 +64,9 @@ def demo(port: int | None, events: int, stay: bool | None) -> None:
         two_ways(console, api)
         wrong_order(console, api)
         power_cut(console, stage, api, events)
+        if picture is not None:
+            drawn = console.export_svg(title="make demo")
+            picture.write_text(FONTS.sub("", drawn), encoding="utf-8")
         if stay if stay is not None else console.is_terminal:
             stage.play_on(api)
     finally:
@@ -116,7 +128,7 @@ class Stage:
         )
         taken_s = clock.monotonic() - begun
         self._console.print(
-            f"[bold]2. An application[/]: examples/{EXAMPLE}/template.yaml, a plain SAM template, "
+            f"\n[bold]2. An application[/]: examples/{EXAMPLE}/template.yaml, a plain SAM template, "
             f"deployed in {taken_s:.1f} s"
         )
         return Api(deployed.outputs["ApiEndpoint"], self.port)
@@ -182,7 +194,7 @@ def two_ways(console: Console, api: Api) -> None:
         begun = clock.monotonic()
         api.ask(method, path, {"version": "v1.0", "text": "Hello"})
         times[method] = (clock.monotonic() - begun) * 1000
-    console.print("[bold]3. Two ways to save a draft[/]")
+    console.print("\n[bold]3. Two ways to save a draft[/]")
     console.print(
         f"   PUT  /posts/two-ways         the server way: API → function → table   {times['PUT']:6.1f} ms"
     )
@@ -201,7 +213,7 @@ def wrong_order(console: Console, api: Api) -> None:
             _await(lambda way=way, number=number: len(api.history(way, "story")["arrivals"]) >= number)
     histories = {way: api.history(way, "story") for way in WAYS}
     readers = {way: api.ask("GET", f"{path}/story")["version"] for way, path in WAYS.items()}
-    table = Table(title=None, show_edge=False, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 3, 0, 0))
     for name in ("arrived", "draft", "a handler that overwrites", "a handler that compares"):
         table.add_column(name, justify="right" if name == "arrived" else "left")
     start = histories["naive"]["arrivals"][0]["arrived_ms"]
@@ -210,9 +222,14 @@ def wrong_order(console: Console, api: Api) -> None:
             f"+{naive['arrived_ms'] - start} ms", naive["version"], naive["outcome"], correct["outcome"]
         )
     table.add_section()
-    table.add_row("", "reader", f"sees {readers['naive']}: wrong", f"sees {readers['correct']}")
-    console.print(f"[bold]4. Events in the wrong order[/]: {', '.join(ORDER)}, each {COPIES} times")
-    console.print(table)
+    table.add_row(
+        "",
+        "[bold]reader[/]",
+        f"[red]sees {readers['naive']}: wrong[/]",
+        f"[green]sees {readers['correct']}[/]",
+    )
+    console.print(f"\n[bold]4. Events in the wrong order[/]: {', '.join(ORDER)}, each {COPIES} times")
+    console.print(Padding(table, (0, 0, 0, 3)))
     if readers["correct"] != max(ORDER):
         raise SetupError(f"The reader should see {max(ORDER)} and sees {readers['correct']}.")
 
@@ -230,7 +247,7 @@ class Burst:
 
 def power_cut(console: Console, stage: Stage, api: Api, events: int) -> None:
     """kill -9 in the middle of a burst; clients send again what was never answered, as HTTP clients do."""
-    console.print(f"[bold]5. kill -9[/] in the middle of {events:,} events from {CLIENTS} clients")
+    console.print(f"\n[bold]5. kill -9[/] in the middle of {events:,} events from {CLIENTS} clients")
     burst = Burst()
     for number in range(1, events + 1):
         burst.waiting.put(number)
@@ -254,7 +271,7 @@ def power_cut(console: Console, stage: Stage, api: Api, events: int) -> None:
     console.print(
         f"   {len(burst.acknowledged):,} acknowledged ({burst.unanswered} sent again, unanswered at the "
         f"kill), "
-        f"{len(saved):,} processed, [bold]{len(missing)} missing[/]"
+        f"{len(saved):,} processed, [bold green]{len(missing)} missing[/]"
     )
     if missing or len(saved) != events:
         raise SetupError(f"{len(missing)} acknowledged events are missing; please report this.")

@@ -12,7 +12,7 @@ from oncue import clock
 from oncue.store import Row, Transaction
 
 CLAIM_ITEMS_MAX = 1_000
-EXPIRE_ITEMS_MAX = 1_000
+STRETCH_ITEMS_MAX = 5_000
 CLAIM_BYTES = 8
 ID_MAX = 2**63 - 1
 
@@ -285,18 +285,34 @@ def clear(tx: Transaction, lane: str) -> int:
     return tx.run("DELETE FROM backlog WHERE lane = :lane", lane=lane)
 
 
-def expire(tx: Transaction, now: float) -> int:
-    """Delete items past their `expires_at`, some at a time; the answer is how many (call again while it is
-    not 0)."""
+def stretch(tx: Transaction, after: int) -> tuple[int, float | None] | None:
+    """The end of the next STRETCH_ITEMS_MAX items by id, and when the first of them expires; None at the end.
+
+    Expiry has no index of its own: it would cost every put and every finish a page on disk, for what may be
+    found a few minutes late (nobody is given an expired item, whether it has been deleted yet or not).
+    """
+    row = tx.one(
+        """
+        SELECT MAX(id) AS last, MIN(expires_at) AS soonest FROM (
+            SELECT id, expires_at FROM backlog WHERE id > :after ORDER BY id LIMIT :limit
+        ) AS following
+        """,
+        after=after,
+        limit=STRETCH_ITEMS_MAX,
+    )
+    return None if row is None or row["last"] is None else (int(row["last"]), row["soonest"])
+
+
+def expire(tx: Transaction, now: float, after: int, last: int) -> int:
+    """Delete the items past their `expires_at` with after < id <= last; the answer is how many."""
     rows = tx.all(
         """
-        DELETE FROM backlog WHERE id IN (
-            SELECT id FROM backlog WHERE expires_at <= :now
-            ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED
-        ) RETURNING lane, group_key
+        DELETE FROM backlog WHERE id > :after AND id <= :last AND expires_at <= :now
+        RETURNING lane, group_key
         """,
         now=now,
-        limit=EXPIRE_ITEMS_MAX,
+        after=after,
+        last=last,
     )
     for lane, name in sorted(
         {(row["lane"], row["group_key"]) for row in rows if row["group_key"] is not None}

@@ -144,6 +144,15 @@ class Local:
 
         await self.until(reached)
 
+    async def until_idle(self) -> None:
+        """No batch is running, and what has failed is left to its visibility timeout."""
+        sources = cast(Lambda, self.rooms["lambda"])._sources
+
+        async def idle() -> bool:
+            return not any(poller.busy for poller in sources._pollers.values())
+
+        await self.until(idle)
+
     async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
         """Look again and again, for as long as a test may take."""
         with self.store.listen("tests") as bell:

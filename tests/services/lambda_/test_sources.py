@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from oncue.errors import ServiceError
-from oncue.services.lambda_ import sources
+from oncue.services.lambda_ import leases, sources
 from oncue.store import Store
 from tests.services.lambda_.conftest import ACCOUNT, Local
 
@@ -67,6 +67,7 @@ async def test_a_failed_batch_comes_again_after_the_visibility_timeout(
     await local.send(url, "x")
     await local.pool.until(lambda: len(local.pool.seen) == 1)
     await local.until_counts(url, (0, 1))
+    await local.until_idle()
     forward(31)
     await local.send(url, "ring")
     await local.pool.until(lambda: ran(local).count("x") == 2)
@@ -87,6 +88,7 @@ async def test_only_what_is_reported_comes_again(local: Local, forward: Callable
     uuid = (await local.lambda_.list_event_source_mappings())["EventSourceMappings"][0]["UUID"]
     await local.lambda_.update_event_source_mapping(UUID=uuid, Enabled=True)
     await local.until_counts(url, (0, 1))
+    await local.until_idle()
     forward(31)
     await local.send(url, "ring")
     await local.until_counts(url, (0, 0))
@@ -291,3 +293,106 @@ async def test_a_mapping_is_made_once(local: Local) -> None:
     await local.lambda_.tag_resource(**tags, Tags={"oncue:sequencing": "x", "a": "b"})
     await local.lambda_.untag_resource(**tags, TagKeys=["a"])
     assert await local.lambda_.list_tags(**tags) == {"Tags": {"oncue:sequencing": "x"}}
+
+
+async def test_a_mapping_that_another_node_made_is_noticed(opened: Store) -> None:
+    asked, working = Local(opened), Local(opened)
+    await working.start()
+    working.pool.handlers["f"] = lambda event: None
+    url = await mapped(asked, lambda event: None)
+    await asked.send(url, "x")
+    await asked.until_counts(url, (0, 0))
+    assert (ran(asked), ran(working)) == ([], ["x"])
+    await working.stop()
+
+
+async def test_two_nodes_share_a_queue(opened: Store) -> None:
+    nodes = [Local(opened), Local(opened)]
+    for node in nodes:
+        await node.start()
+        node.pool.handlers["f"] = lambda event: None
+    url = await mapped(nodes[0], lambda event: None, BatchSize=1)
+    await nodes[1].send(url, *(str(index) for index in range(20)))
+    await nodes[0].until_counts(url, (0, 0))
+    assert sorted(ran(nodes[0]) + ran(nodes[1])) == sorted(str(index) for index in range(20))
+    for node in nodes:
+        await node.stop()
+
+
+async def test_a_failed_windowed_batch_is_hidden_long_enough(
+    local: Local, forward: Callable[[float], None]
+) -> None:
+    def fail_once(event: Any) -> None:
+        if len(local.pool.seen) == 1:
+            raise ArithmeticError("no")
+
+    url = await mapped(local, fail_once, BatchSize=2, MaximumBatchingWindowInSeconds=60)
+    await local.send(url, "a", "b")
+    await local.pool.until(lambda: len(local.pool.seen) == 1)
+    await local.until_counts(url, (0, 2))
+    await local.until_idle()
+    forward(60 + 3 + 29)  # window + function timeout + AWS's margin, less one
+    assert await local.counts(url) == (0, 2)
+    assert len(local.pool.seen) == 1
+    await local.until_idle()
+    forward(2)
+    await local.send(url, "ring")
+    await local.pool.until(lambda: len(local.pool.seen) == 2)
+
+
+async def test_a_message_stays_hidden_while_its_function_runs_and_a_node_lives(
+    local: Local, forward: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, turn, renewed = asyncio.Event(), 0, -1
+    hide = leases.Leases._hide
+
+    async def counted(self: Any, times: dict[str, int]) -> None:
+        nonlocal renewed
+        begun = turn
+        await hide(self, times)
+        renewed = begun
+
+    async def renewed_since() -> bool:
+        return renewed == turn
+
+    async def slow(event: Any) -> None:
+        await release.wait()
+
+    monkeypatch.setattr(leases, "RENEW_EVERY_S", 0.01)
+    monkeypatch.setattr(leases.Leases, "_hide", counted)
+    url = await mapped(local, slow)
+    await local.send(url, "x")
+    await local.pool.until(lambda: len(local.pool.seen) == 1)
+    for _ in range(5):
+        forward(leases.LEASE_S - 3)
+        turn += 1
+        await local.until(renewed_since)
+    assert await local.counts(url) == (0, 1)
+    monkeypatch.setattr(leases.Leases, "_hide", lambda self, times: asyncio.sleep(0))
+    forward(leases.LEASE_S + 1)  # as if the node had died
+    assert await local.counts(url) == (1, 0)
+    release.set()
+
+
+async def test_what_comes_after_a_failure_in_a_group_waits_for_it(
+    local: Local, forward: Callable[[float], None]
+) -> None:
+    failed = False
+
+    def fail_first(event: Any) -> None:
+        nonlocal failed
+        if not failed:
+            failed = True
+            raise ArithmeticError("no")
+
+    url = await mapped(local, fail_first, queue="q.fifo", BatchSize=1)
+    for body in ("1", "2", "3"):
+        await local.send(url, body, MessageGroupId="g", MessageDeduplicationId=body)
+    await local.pool.until(lambda: len(local.pool.seen) == 1)
+    await local.until_counts(url, (2, 1))
+    await local.until_idle()
+    assert ran(local) == ["1"]
+    forward(31)
+    await local.send(url, "other", MessageGroupId="h", MessageDeduplicationId="h")
+    await local.until_counts(url, (0, 0))
+    assert [body for body in ran(local) if body != "other"] == ["1", "1", "2", "3"]

@@ -133,7 +133,7 @@ async def test_a_changed_retention_is_for_what_is_there(sqs: Local, forward: For
     await sqs.set_queue_attributes(QueueUrl=url, Attributes={"MessageRetentionPeriod": "3600"})
     assert await sqs.bodies(url, VisibilityTimeout=0) == ["m"]
     forward(3600)
-    assert await sqs.store.transact(lambda tx: backlog.expire(tx, clock.now())) == 1
+    assert await sqs.store.transact(lambda tx: backlog.expire(tx, clock.now(), 0, 10**9)) == 1
 
 
 async def redriven(sqs: Local, name: str, dead: str, **attributes: str) -> str:

@@ -19,6 +19,7 @@ from oncue.errors import ServiceError
 from oncue.services import Call
 from oncue.services.lambda_ import mappings, records
 from oncue.services.lambda_.invocations import Invoker, Target
+from oncue.services.lambda_.leases import LEASE_S, Leases
 from oncue.services.lambda_.records import Message
 from oncue.store import Row
 
@@ -30,7 +31,9 @@ BATCHES_CHOSEN_MAX = 64  # of a mapping with MaximumConcurrency
 LOOK_EVERY_S = 5.0  # for mappings that another node has changed
 PAUSE_S = 2.0  # after something that cannot go on now: no queue, no function, no store
 FULL_PAUSE_S = 1.0
+GATHER_S = 0.002  # after the first batch has ended: short functions end together, and are fed together
 WINDOW_MARGIN_S = 30  # AWS hides a windowed batch for window + function timeout + this
+ASK_EVERY_S = 2.0  # for the queue's visibility timeout
 THROTTLED_S = 10.0
 THROTTLED_PAUSE_S = 0.25
 STOP_S = 5.0  # how long a stopping node waits for the batches that run
@@ -101,6 +104,9 @@ class Poller:
         chosen = settings.get("ScalingConfig", {}).get("MaximumConcurrency")
         self._most = min(chosen, BATCHES_CHOSEN_MAX) if chosen else BATCHES_MAX
         self._allowed = min(self._most, BATCHES_FIRST)
+        self._leases = Leases(self._call, self._url)
+        self._queue_visibility_s = 0
+        self._asked_at = -math.inf
         self._ended = asyncio.Event()
         self._batches: set[asyncio.Task[None]] = set()
         self._task = asyncio.create_task(self._run(), name=f"mapping {row['uuid']}")
@@ -144,6 +150,7 @@ class Poller:
             with suppress(TimeoutError):
                 async with asyncio.timeout(FULL_PAUSE_S):
                     await self._ended.wait()
+                    await asyncio.sleep(GATHER_S)
             return
         messages = await self._collect(target, 1 if self._fifo or self._window_s else room)
         self._adapt(len(messages), room)
@@ -163,7 +170,7 @@ class Poller:
 
     async def _collect(self, target: Target, batches: int) -> list[Message]:
         """Messages for so many batches, at most ten; with a window for one batch, however large."""
-        visibility_s = await self._visibility_s(target) if self._window_s else None
+        visibility_s = await self._visibility_s(target)
         found = await self._receive(min(RECEIVE_MAX, batches * self._batch_size), WAIT_S, visibility_s)
         until = clock.monotonic() + self._window_s
         size = sum(len(message["Body"]) for message in found)
@@ -184,28 +191,34 @@ class Poller:
             raise
         return found
 
-    async def _receive(self, count: int, wait_s: int, visibility_s: int | None) -> list[Message]:
+    async def _receive(self, count: int, wait_s: int, visibility_s: int) -> list[Message]:
         reply: dict[str, Any] = await self._call.sqs.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=count,
             WaitTimeSeconds=wait_s,
-            VisibilityTimeout=visibility_s,
+            VisibilityTimeout=min(visibility_s, LEASE_S),
             MessageSystemAttributeNames=["All"],
             MessageAttributeNames=["All"],
         )
-        return list(reply.get("Messages") or ())
+        messages = list(reply.get("Messages") or ())
+        self._leases.take(messages, visibility_s)
+        return messages
 
-    async def _visibility_s(self, target: Target) -> int | None:
-        """How long the messages of a windowed batch are hidden, where the queue's own time is too short."""
-        reply = await self._call.transact(
-            lambda call: call.sqs.get_queue_attributes(
-                QueueUrl=self._url, AttributeNames=["VisibilityTimeout"]
-            ),
-            reads_only=True,
-        )
+    async def _visibility_s(self, target: Target) -> int:
+        """How long AWS would hide what is received: the queue's visibility timeout; longer for a windowed
+        batch that would outlive it."""
+        if clock.monotonic() - self._asked_at > ASK_EVERY_S:
+            reply = await self._call.transact(
+                lambda call: call.sqs.get_queue_attributes(
+                    QueueUrl=self._url, AttributeNames=["VisibilityTimeout"]
+                ),
+                reads_only=True,
+            )
+            self._queue_visibility_s = int(reply["Attributes"]["VisibilityTimeout"])
+            self._asked_at = clock.monotonic()
         needed_s = self._window_s + target.version.timeout_s
-        if needed_s <= int(reply["Attributes"]["VisibilityTimeout"]):
-            return None
+        if not self._window_s or needed_s <= self._queue_visibility_s:
+            return self._queue_visibility_s
         return needed_s + WINDOW_MARGIN_S
 
     def _begin(self, target: Target, batches: Sequence[Batch]) -> None:
@@ -246,6 +259,7 @@ class Poller:
             await self._give_back([message for messages, _ in batches for message in messages])
             raise
         log.warning("%s: %s is throttled; a batch will come again", self._queue_arn, self._name.asked_arn)
+        await self._leases.leave([message for messages, _ in batches for message in messages])
 
     async def _perform(self, batches: Sequence[Batch]) -> None:
         """Run the batches one after the other; what comes after a failure is given back: order holds."""
@@ -258,6 +272,8 @@ class Poller:
                     await self._delete(done)
                 left.pop(0)
                 if len(done) < len(messages):
+                    gone = {message["MessageId"] for message in done}
+                    await self._leases.leave([one for one in messages if one["MessageId"] not in gone])
                     break
         except asyncio.CancelledError:
             await self._give_back([message for messages, _ in left for message in messages])
@@ -285,11 +301,13 @@ class Poller:
                 call.sqs.delete_message_batch(QueueUrl=self._url, Entries=entries)
 
         await self._call.transact(delete)
+        self._leases.drop(messages)
 
     async def _give_back(self, messages: list[Message]) -> None:
         """Visible again at once, for another node or the next start."""
         if not messages:
             return
+        self._leases.drop(messages)
 
         def give_back(call: Call) -> None:
             for entries in _entries(messages):

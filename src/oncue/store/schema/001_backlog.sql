@@ -13,7 +13,6 @@ CREATE TABLE backlog (
 );
 CREATE INDEX backlog_due ON backlog (lane, due_at, id);
 CREATE INDEX backlog_grouped ON backlog (lane, group_key, id) WHERE group_key IS NOT NULL;
-CREATE INDEX backlog_expiring ON backlog (expires_at) WHERE expires_at IS NOT NULL;
 
 -- One row for each group that has items: who may take its head, and when.
 CREATE TABLE backlog_groups (
