@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.locked
 
-.PHONY: help setup demo serve test check bench models coverage format clean
+.PHONY: help setup demo serve test browser check bench models coverage format clean
 help:            ## these lines
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -25,6 +25,9 @@ serve: setup     ## a server on 127.0.0.1:4566
 
 test: setup      ## every test, on SQLite and PostgreSQL
 	@$(BIN)/python -m pytest
+
+browser:         ## Debian's Chromium, for the test of the drafts page (as root; once)
+	@test -x /usr/bin/chromium || apt-get install -y -q --no-install-recommends chromium
 
 check: setup     ## the one gate: format, lint, types, import contracts, house style
 	@$(BIN)/ruff format --check -q .
