@@ -5,6 +5,8 @@ import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import msgspec
+
 import oncue
 from oncue import clock
 from oncue.errors import ServiceError
@@ -23,6 +25,7 @@ Headers = list[tuple[str, str]]
 BODY_BYTES_MAX = 72 * 1024 * 1024  # a CreateFunction request may have 70,167,211 bytes
 API_HOST = re.compile(r"^([a-z0-9]+)\.execute-api\.")
 API_PATH = re.compile(r"^/_aws/execute-api/([a-z0-9]+)(/.*)?$")
+THROTTLES = "/_oncue/throttles"
 HEALTH = ("/health", "/_localstack/health")
 JSON = [("content-type", "application/json")]
 
@@ -89,7 +92,21 @@ class Door:
             except ServiceError as error:
                 return refused(error.status, error.message)
             return Outgoing(status, [("content-type", "application/octet-stream")], body)
+        if incoming.path == THROTTLES and incoming.method == "GET":
+            return self._throttles(incoming)
         return refused(404, f"There is no page {incoming.path}.")
+
+    def _throttles(self, incoming: Incoming) -> Outgoing:
+        """What the throttles of this node counted, most refusals first. Signed when signatures are
+        checked."""
+        request = _request(incoming)
+        try:
+            signature.authenticate(self._keys, signature.of_request(request), request, clock.now())
+        except ServiceError as error:
+            return refused(error.status, error.message)
+        counts = sorted(self._apis.throttles().items(), key=lambda pair: pair[1][1], reverse=True)
+        shown = [{"limit": name, "requests": asked, "refused": no} for name, (asked, no) in counts]
+        return Outgoing(200, JSON, msgspec.json.encode({"throttles": shown}))
 
     async def _api(self, api_id: str, path: str, incoming: Incoming, base_url: str) -> Outgoing:
         owner = await self._apis.owner(self._call, api_id)

@@ -17,7 +17,7 @@ MakeClient = Callable[..., Any]
 DEADLINE_S = 10.0
 FORMAT = (
     '{"id":"$context.requestId","route":"$context.routeKey","status":$context.status,'
-    '"no":"$context.authorizer.x"}'
+    '"no":"$context.authorizer.x","by":"$context.identity.userAgent"}'
 )
 
 
@@ -216,13 +216,14 @@ def test_access_logs(
     arn = f"arn:aws:logs:us-east-1:{account}:log-group:access"
     settings = {"DestinationArn": arn, "Format": FORMAT}
     gateway.update_stage(ApiId=api, StageName="$default", AccessLogSettings=settings)
-    ids = [ask(api, "GET", path)[1]["apigw-requestid"] for path in ("/x", "/nowhere")]
+    agent = 'a "quoted" one'
+    ids = [ask(api, "GET", path, user_agent=agent)[1]["apigw-requestid"] for path in ("/x", "/nowhere")]
     deadline = time.monotonic() + DEADLINE_S
     lines: list[dict[str, Any]] = []
     while len(lines) < 2 and time.monotonic() < deadline:
         found = logs.filter_log_events(logGroupName="access")["events"]
         lines = [json.loads(event["message"]) for event in found]
     assert lines == [
-        {"id": ids[0], "route": "GET /x", "status": 200, "no": "-"},
-        {"id": ids[1], "route": "-", "status": 404, "no": "-"},
+        {"id": ids[0], "route": "GET /x", "status": 200, "no": "-", "by": agent},
+        {"id": ids[1], "route": "-", "status": 404, "no": "-", "by": agent},
     ]

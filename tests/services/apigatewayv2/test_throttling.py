@@ -1,7 +1,11 @@
 """Throttled stages and routes, and a limit that several nodes hold together."""
 
 import asyncio
+import json
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -139,6 +143,25 @@ async def test_what_nobody_asks_for_is_given_up(house: House, time: Time) -> Non
     rows = await house.call.transact(lambda call: call.tx.all("SELECT * FROM apigatewayv2_throttles"))
     assert rows == []
     await node.stop()
+
+
+def test_a_real_server_counts(client: Any, server: Any) -> None:
+    gateway = client("apigatewayv2")
+    made = gateway.create_api(
+        Name="t", ProtocolType="HTTP", Target=f"{server.endpoint}/health", RouteKey="GET /"
+    )
+    limit = {"ThrottlingRateLimit": 0.001, "ThrottlingBurstLimit": 1}
+    gateway.update_stage(ApiId=made["ApiId"], StageName="$default", DefaultRouteSettings=limit)
+    place = f"{server.endpoint}/_aws/execute-api/{made['ApiId']}/"
+    with urllib.request.urlopen(place) as answer:
+        assert answer.status == 200
+    with pytest.raises(urllib.error.HTTPError, match="429") as refused:
+        urllib.request.urlopen(place)
+    assert refused.value.headers["retry-after"] == "1000"
+    with urllib.request.urlopen(f"{server.endpoint}/_oncue/throttles") as answer:
+        counts = {one["limit"]: one for one in json.load(answer)["throttles"]}
+    name = f"{made['ApiId']}/$default"
+    assert counts[name] == {"limit": name, "requests": 2, "refused": 1}
 
 
 async def test_a_refusal_gives_back_what_other_limits_gave(house: House, time: Time) -> None:

@@ -141,7 +141,7 @@ class MalformedDecisionError(Exception):
 def _decision(payload: bytes, simple: bool, ends_at: float) -> Decision:
     try:
         found = msgspec.json.decode(payload, type=dict[str, Any])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise MalformedDecisionError("the function returned no object") from None
     context = found.get("context", {})
     if not isinstance(context, dict):

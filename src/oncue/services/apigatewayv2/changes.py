@@ -18,6 +18,7 @@ from oncue.services.apigatewayv2 import (
 from oncue.services.apigatewayv2.tables import refusal
 from oncue.store import Row
 
+SCOPE = re.compile(r"[!#-\[\]-~]{1,64}")
 STAGE_NAME = re.compile(r"\$default|[A-Za-z0-9_-]{1,128}")
 NAME_CHARACTERS_MAX = 128
 APIS_MAX = 600  # quota: APIs per account and region
@@ -112,6 +113,8 @@ def stage_settings(
 def quick_create(call: Call, api_id: str, key: str, target: str, credentials: str | None) -> None:
     """One integration, one route and an automatically deployed default stage, all managed by API Gateway."""
     members = {"IntegrationType": "AWS_PROXY", "IntegrationUri": target, "PayloadFormatVersion": "2.0"}
+    if target.startswith(("http://", "https://")):
+        members = {"IntegrationType": "HTTP_PROXY", "IntegrationUri": target, "IntegrationMethod": "ANY"}
     members |= given(CredentialsArn=credentials)
     check_route_key(key, ())
     managed = {"ApiGatewayManaged": True}
@@ -183,8 +186,11 @@ def authorized(call: Call, api_id: str, members: dict[str, Any]) -> dict[str, An
     """A route's members when its authorizer is there and of the right kind. BadRequestException otherwise."""
     kind = members.get("AuthorizationType", "NONE")
     authorizer_id = members.get("AuthorizerId")
-    if members.get("AuthorizationScopes") and kind != "JWT":
+    scopes = members.get("AuthorizationScopes") or []
+    if scopes and kind != "JWT":
         raise refusal("AuthorizationScopes are only supported for routes with the AuthorizationType JWT")
+    if not all(SCOPE.fullmatch(scope) for scope in scopes):
+        raise refusal("AuthorizationScopes have neither spaces nor quotes (RFC 6749, 3.3)")
     wanted = AUTHORIZERS_OF.get(kind)
     if wanted is None:
         if authorizer_id:

@@ -76,7 +76,7 @@ class Issuers:
 def _address_of_keys(document: bytes) -> str:
     try:
         address: Any = msgspec.json.decode(document, type=dict[str, Any]).get("jwks_uri")
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(str(error)) from None
     if not isinstance(address, str) or urlsplit(address).scheme not in ("http", "https"):
         raise ValueError("the discovery document has no jwks_uri")

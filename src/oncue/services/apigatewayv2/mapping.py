@@ -100,7 +100,7 @@ def _body(path: str, body: bytes) -> str:
         if len(body) > SELECTABLE_BODY_BYTES_MAX:
             raise UnresolvedError("the body is too long to select from")
         value: Any = msgspec.json.decode(body)
-    except (UnicodeDecodeError, msgspec.DecodeError) as error:
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
         raise UnresolvedError(str(error)) from error
     for step in STEP.finditer(path):
         name, index, *quoted = step.groups()

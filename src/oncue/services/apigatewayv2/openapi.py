@@ -70,7 +70,7 @@ def read(text: str) -> Imported:
         raise refusal(f"The OpenAPI document is longer than {BODY_BYTES_MAX} bytes.")
     try:
         document = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise refusal(
             f"Unable to parse the OpenAPI document as JSON (Oncue reads no YAML here): {error}"
         ) from error

@@ -252,7 +252,7 @@ def reply_of(payload: bytes, version: str) -> WebReply:
     """
     try:
         result = msgspec.json.decode(payload or b"null")
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise MalformedError(str(error)) from error
     if not isinstance(result, dict) or "statusCode" not in result:
         if version != "2.0":

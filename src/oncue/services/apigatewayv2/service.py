@@ -24,6 +24,10 @@ class Apigatewayv2(Apis, Integrations, Routes, Authorizers, Stages, Service):
     async def stop(self) -> None:
         await self._gateway.stop()
 
+    def throttles(self) -> dict[str, tuple[int, int]]:
+        """(requests, refused ones) of each limit in use on this node; see Throttles."""
+        return self._gateway.throttles.counts()
+
     async def owner(self, call: Call, api_id: str) -> tuple[str, str] | None:
         """(account, region) of an API, whoever asks; None when there is no such API."""
         return await self._gateway.owner(call, api_id)

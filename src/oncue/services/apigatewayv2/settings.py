@@ -8,10 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from oncue import arns
 from oncue.services.apigatewayv2.buckets import Limit
 from oncue.services.apigatewayv2.integrations import refusal
 
+RATE_MAX = BURST_MAX = 10_000_000
 FORMAT_CHARACTERS_MAX = 3 * 1024
 VARIABLE = re.compile(r"\$context\.([A-Za-z0-9_.:-]*[A-Za-z0-9_])")
 GROUP = re.compile(r"log-group:([A-Za-z0-9_./#-]{1,512})(?::\*)?")
@@ -77,10 +80,11 @@ def checked(settings: Settings) -> Settings:
             found["ThrottlingBurstLimit"] = int(settings["ThrottlingBurstLimit"])
         if settings.get("ThrottlingRateLimit") is not None:
             found["ThrottlingRateLimit"] = float(settings["ThrottlingRateLimit"])
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise refusal("ThrottlingBurstLimit and ThrottlingRateLimit are numbers.") from None
-    if min(found.get("ThrottlingBurstLimit", 0), found.get("ThrottlingRateLimit", 0.0)) < 0:
-        raise refusal("ThrottlingBurstLimit and ThrottlingRateLimit cannot be negative.")
+    for name, most in (("ThrottlingBurstLimit", BURST_MAX), ("ThrottlingRateLimit", RATE_MAX)):
+        if not 0 <= found.get(name, 0) <= most:
+            raise refusal(f"{name} is a number from 0 to {most:,}.")
     return found
 
 
@@ -129,5 +133,8 @@ def log_group(arn: str) -> LogGroup | None:
 
 
 def log_line(text: str, values: dict[str, str]) -> str:
-    """The format with a request's values in it, `-` for those that it does not have."""
-    return VARIABLE.sub(lambda found: values.get(found[1], "-"), text)
+    """The format with a request's values in it, `-` for those that it does not have.
+
+    They are escaped as in JSON strings: no client writes quotes or lines into the log.
+    """
+    return VARIABLE.sub(lambda found: msgspec.json.encode(values.get(found[1], "-")).decode()[1:-1], text)

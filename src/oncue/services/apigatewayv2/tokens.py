@@ -91,7 +91,7 @@ def keys_of(document: bytes) -> dict[str, RSAPublicKey]:
     """The RSA keys of a JWK set by their id; others are passed over. ValueError when it is no JWK set."""
     try:
         listed = msgspec.json.decode(document, type=dict[str, Any]).get("keys")
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(str(error)) from None
     if not isinstance(listed, list):
         raise ValueError("the document has no keys")
@@ -132,7 +132,7 @@ def _is_time(value: Any) -> bool:
 def _object(text: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(_bytes(text), type=dict[str, Any])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise TokenError("the token is malformed") from None
 
 
