@@ -28,10 +28,11 @@ from oncue.services.dynamodb import Dynamodb
 from oncue.services.iam import Iam
 from oncue.services.lambda_ import Lambda
 from oncue.services.logs import Logs
+from oncue.services.sns import Sns
 from oncue.services.sqs import Sqs
 from oncue.services.ssm import Ssm
 from oncue.services.sts import Sts
-from oncue.store import Migration, Store, backlog, migrations
+from oncue.store import Migration, Store, backlog, calls, migrations
 from oncue.workers import Settings
 from oncue.workers.pool import Pool
 
@@ -40,6 +41,7 @@ EXPIRE_EVERY_S = 5.0
 STRETCHES_MAX = 4  # at a time: a million items are seen through in a few minutes
 ROOMS: tuple[type[Service], ...] = (
     Sqs,
+    Sns,
     Lambda,
     Logs,
     Dynamodb,
@@ -71,8 +73,10 @@ class App:
             )
         )
         apis = Apigatewayv2(account_limit=Limit(config.throttle_rate, config.throttle_burst))
+        sns = Sns()
         rooms: list[Service] = [
             Sqs(waits=config.queue_waits),
+            sns,
             Lambda(self.pool),
             Logs(),
             Dynamodb(),
@@ -86,8 +90,8 @@ class App:
         self.call = Call(
             arns.ACCOUNT_DEFAULT, arns.REGION_DEFAULT, self.services, self.store, base_url=self.endpoint
         )
-        dispatch = Dispatch(self.services, self.store, self.keys)
-        door = Door(dispatch, self.call, apis, Artifacts(self.store, self.keys), self.keys)
+        dispatch = Dispatch(self.services, self.store, self.keys, call_once=config.call_once)
+        door = Door(dispatch, self.call, apis, sns, Artifacts(self.store, self.keys), self.keys)
         self.server = Server(door, config.host, config.port)
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -125,12 +129,18 @@ class App:
         while True:
             await asyncio.sleep(EXPIRE_EVERY_S)
             try:
+                await self._expire_replies()
                 for _ in range(STRETCHES_MAX):
                     after = await self._expire_stretch(after)
                     if not after:
                         break
             except Exception:
                 log.exception("what has expired could not be deleted; tried again in %g s", EXPIRE_EVERY_S)
+
+    async def _expire_replies(self) -> None:
+        slots = calls.SHARED if self.store.shared else calls.ALONE
+        while await self.store.transact(lambda tx: calls.expire(tx, slots, clock.now()), durable=False):
+            pass
 
     async def _expire_stretch(self, after: int) -> int:
         """The id up to which there is nothing expired any more, 0 at the end."""

@@ -31,6 +31,7 @@ class Config:
     # requests to all HTTP APIs of an account in a region: per second for ever, and at once after a rest
     throttle_rate: float = 10_000.0
     throttle_burst: int = 5_000
+    call_once: bool = True  # a call that an SDK repeats is answered again, not performed again
     log_level: str = "info"
 
 
@@ -89,7 +90,7 @@ def _as(name: str, value: Any) -> Any:
                 return float(value)
             case "data" | "auth":
                 return Path(value)
-            case "queue_waits":
+            case "queue_waits" | "call_once":
                 return (
                     value if isinstance(value, bool) else {"true": True, "false": False}[str(value).lower()]
                 )

@@ -29,6 +29,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--throttle-rate", type=float, help="Requests per second to an account's HTTP APIs.  [default: 10000]"
 )
 @click.option("--throttle-burst", type=int, help="As many of them at once after a rest.  [default: 5000]")
+@click.option("--call-once/--no-call-once", default=None, help="Answer repeated SDK calls from kept replies.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.option("--config", "file", type=FILE, help="TOML file with any of these settings.")
 def serve(file: Path | None, **flags: Any) -> None:

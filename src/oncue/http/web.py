@@ -18,6 +18,7 @@ from oncue.protocol import Reply, Request
 from oncue.services import Call
 from oncue.services.apigatewayv2 import Apigatewayv2
 from oncue.services.apigatewayv2.web import Signer, WebRequest
+from oncue.services.sns import Sns
 
 Gone = Callable[[], Awaitable[None]]
 Headers = list[tuple[str, str]]
@@ -26,6 +27,7 @@ BODY_BYTES_MAX = 72 * 1024 * 1024  # a CreateFunction request may have 70,167,21
 API_HOST = re.compile(r"^([a-z0-9]+)\.execute-api\.")
 API_PATH = re.compile(r"^/_aws/execute-api/([a-z0-9]+)(/.*)?$")
 THROTTLES = "/_oncue/throttles"
+CERTIFICATE = "/SimpleNotificationService-"
 HEALTH = ("/health", "/_localstack/health")
 JSON = [("content-type", "application/json")]
 
@@ -56,12 +58,19 @@ class Outgoing:
 
 class Door:
     def __init__(
-        self, dispatch: Dispatch, call: Call, apis: Apigatewayv2, artifacts: Artifacts, keys: Keys
+        self,
+        dispatch: Dispatch,
+        call: Call,
+        apis: Apigatewayv2,
+        sns: Sns,
+        artifacts: Artifacts,
+        keys: Keys,
     ) -> None:
         self._dispatch = dispatch
         self._keys = keys
         self._call = call
         self._apis = apis
+        self._sns = sns
         self._artifacts = artifacts
         names = sorted(dispatch.services)
         status = ",".join(f'"{name}":"running"' for name in names)
@@ -77,6 +86,8 @@ class Door:
             if match := API_PATH.match(incoming.path):
                 return await self._api(match[1], match[2] or "/", incoming, base_url)
             return await self._own_page(incoming)
+        if incoming.path.startswith(CERTIFICATE):
+            return await self._certificate(incoming.path.removeprefix("/"))
         try:
             request = _request(incoming)
         except ServiceError as error:
@@ -107,6 +118,12 @@ class Door:
         counts = sorted(self._apis.throttles().items(), key=lambda pair: pair[1][1], reverse=True)
         shown = [{"limit": name, "requests": asked, "refused": no} for name, (asked, no) in counts]
         return Outgoing(200, JSON, msgspec.json.encode({"throttles": shown}))
+
+    async def _certificate(self, name: str) -> Outgoing:
+        pem = await self._sns.certificate(self._call, name)
+        if pem is None:
+            return refused(404, f"There is no certificate {name}.")
+        return Outgoing(200, [("content-type", "application/x-pem-file")], pem)
 
     async def _api(self, api_id: str, path: str, incoming: Incoming, base_url: str) -> Outgoing:
         owner = await self._apis.owner(self._call, api_id)

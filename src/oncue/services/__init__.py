@@ -3,12 +3,15 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, TypeVar
 
+import msgspec
+
 from oncue import clock
 from oncue.errors import ServiceError
-from oncue.store import Store, Transaction
+from oncue.store import Store, Transaction, calls
 
 T = TypeVar("T")
 Method = Callable[..., Any]
@@ -31,6 +34,32 @@ def waits(method: Method) -> Method:
     goes."""
     method.waits = True  # type: ignore[attr-defined]
     return method
+
+
+def unsigned(method: Method) -> Method:
+    """Marks an operation that a link performs: whoever visits it has no key, and needs none."""
+    method.unsigned = True  # type: ignore[attr-defined]
+    return method
+
+
+def repeatable(method: Method) -> Method:
+    """Marks an operation that may be performed again when its client repeats the call: the second time has
+    no effect of its own."""
+    method.repeatable = True  # type: ignore[attr-defined]
+    return method
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One call as its client counts: an SDK sends the same id with each attempt. `repeated` unless this is
+    known to be the first."""
+
+    id: str
+    repeated: bool
+
+
+class _PerformedMeanwhile(Exception):
+    """Another attempt at the same call was committed while this one was under way."""
 
 
 class Service:
@@ -63,7 +92,18 @@ class Call:
     `tx` open.
     """
 
-    __slots__ = ("account", "base_url", "now", "region", "request_id", "services", "store", "tx")
+    __slots__ = (
+        "account",
+        "base_url",
+        "invocation",
+        "now",
+        "region",
+        "request_id",
+        "services",
+        "store",
+        "trace",
+        "tx",
+    )
 
     tx: Transaction
     now: float
@@ -77,6 +117,8 @@ class Call:
         *,
         base_url: str = "",
         request_id: str = "",
+        trace: str = "",
+        invocation: Invocation | None = None,
     ) -> None:
         self.account = account
         self.region = region
@@ -84,6 +126,8 @@ class Call:
         self.store = store
         self.base_url = base_url  # scheme and authority by which the client reached us, no trailing slash
         self.request_id = request_id or clock.new_id()
+        self.trace = trace  # the request's X-Amzn-Trace-Id, handed on with what follows from it
+        self.invocation = invocation  # set where a repeated call is to be answered, not performed again
 
     def __getattr__(self, name: str) -> Any:
         service = self.services.get(name.rstrip("_"))
@@ -97,12 +141,35 @@ class Call:
         return Call(account, region, self.services, self.store, base_url=self.base_url)
 
     async def perform(self, method: Method, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Run one operation with its parameters, refusing aloud those that it does not declare."""
+        """Run one operation with its parameters, refusing aloud those that it does not declare. A plain one
+        that changes something has its effect once for each invocation."""
         refuse_undeclared(method, parameters)
         if inspect.iscoroutinefunction(method):
             return await method(self, **parameters) or {}
         reads = getattr(method, "reads_only", False)
-        return await self.transact(lambda call: method(call, **parameters), reads_only=reads) or {}
+        if self.invocation is None or reads or getattr(method, "repeatable", False):
+            return await self.transact(lambda call: method(call, **parameters), reads_only=reads) or {}
+        return await self._perform_once(self.invocation, method, parameters)
+
+    async def _perform_once(
+        self, invocation: Invocation, method: Method, parameters: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        slots = calls.SHARED if self.store.shared else calls.ALONE
+        key = calls.Key.of(self.account, f"{self.region}|{method.__qualname__}", invocation.id)
+
+        def perform(call: Call, repeated: bool, keep: bool) -> dict[str, Any]:
+            if repeated and (known := calls.find(call.tx, slots, key, call.now)) is not None:
+                return msgspec.msgpack.decode(known, type=dict[str, Any])
+            reply: dict[str, Any] = method(call, **parameters) or {}
+            packed = msgspec.msgpack.encode(reply)
+            if keep and not calls.keep(call.tx, slots, key, packed, call.now, repeated=repeated):
+                raise _PerformedMeanwhile
+            return reply
+
+        try:
+            return await self.transact(lambda call: perform(call, invocation.repeated, True))
+        except _PerformedMeanwhile:
+            return await self.transact(lambda call: perform(call, True, False))
 
     async def transact(
         self, function: Callable[["Call"], T], *, reads_only: bool = False, durable: bool = True
@@ -117,6 +184,7 @@ class Call:
                 self.store,
                 base_url=self.base_url,
                 request_id=self.request_id,
+                trace=self.trace,
             )
             inner.tx = tx
             inner.now = clock.now()

@@ -34,6 +34,8 @@ class Bell(Protocol):
 
 
 class Store(Protocol):
+    shared: bool  # whether other nodes write to it too
+
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
 

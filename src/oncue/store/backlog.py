@@ -282,6 +282,7 @@ def claimed(tx: Transaction, lane: str, now: float, *, at_most: int) -> int:
 def clear(tx: Transaction, lane: str) -> int:
     """Delete every item of a lane, claimed ones too; the answer is how many."""
     tx.run("DELETE FROM backlog_groups WHERE lane = :lane", lane=lane)
+    tx.run("DELETE FROM backlog_tenants WHERE lane = :lane", lane=lane)
     return tx.run("DELETE FROM backlog WHERE lane = :lane", lane=lane)
 
 
@@ -308,7 +309,7 @@ def expire(tx: Transaction, now: float, after: int, last: int) -> int:
     rows = tx.all(
         """
         DELETE FROM backlog WHERE id > :after AND id <= :last AND expires_at <= :now
-        RETURNING lane, group_key
+        RETURNING lane, group_key, tenant
         """,
         now=now,
         after=after,
@@ -318,7 +319,21 @@ def expire(tx: Transaction, now: float, after: int, last: int) -> int:
         {(row["lane"], row["group_key"]) for row in rows if row["group_key"] is not None}
     ):
         _reopen(tx, lane, name, now)
+    for lane, name in sorted({(row["lane"], row["tenant"]) for row in rows if row["tenant"] is not None}):
+        forget_tenant(tx, lane, name)
     return len(rows)
+
+
+def forget_tenant(tx: Transaction, lane: str, name: str) -> None:
+    """Of a fair lane (store.tenants), when its last item has gone."""
+    tx.run(
+        """
+        DELETE FROM backlog_tenants WHERE lane = :lane AND name = :name
+        AND NOT EXISTS (SELECT 1 FROM backlog WHERE lane = :lane AND tenant = :name)
+        """,
+        lane=lane,
+        name=name,
+    )
 
 
 def _expire_group(tx: Transaction, lane: str, name: str, now: float) -> None:

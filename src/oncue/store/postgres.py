@@ -57,6 +57,8 @@ class PostgresTransaction:
 
 
 class PostgresStore:
+    shared = True
+
     def __init__(self, dsn: str, steps: Sequence[Migration], *, connections: int = CONNECTIONS) -> None:
         self._dsn = dsn
         self._steps = steps

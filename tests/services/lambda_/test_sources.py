@@ -368,7 +368,13 @@ async def test_a_message_stays_hidden_while_its_function_runs_and_a_node_lives(
         turn += 1
         await local.until(renewed_since)
     assert await local.counts(url) == (0, 1)
-    monkeypatch.setattr(leases.Leases, "_hide", lambda self, times: asyncio.sleep(0))
+    dead = asyncio.Event()
+
+    async def die(self: Any, times: dict[str, int]) -> None:
+        dead.set()
+
+    monkeypatch.setattr(leases.Leases, "_hide", die)
+    await asyncio.wait_for(dead.wait(), 10)
     forward(leases.LEASE_S + 1)  # as if the node had died
     assert await local.counts(url) == (1, 0)
     release.set()

@@ -13,6 +13,7 @@ class Counting:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.shared = store.shared
         self.statements = 0
         self.durable = 0
 

@@ -382,8 +382,3 @@ def test_encryption_is_of_one_kind(sqs: Any) -> None:
     )
     got = refusal_of(sqs.set_queue_attributes, QueueUrl=url, Attributes=both)
     assert got == plain("InvalidAttributeName", text)
-
-
-def test_what_is_not_offered_is_refused(sqs: Any, account: str) -> None:
-    source = f"arn:aws:sqs:us-east-1:{account}:q"
-    assert refusal_of(sqs.start_message_move_task, SourceArn=source).status == 501

@@ -4,7 +4,7 @@ from oncue.services import Call
 from oncue.services.sqs import attributes, receipts, refusals
 from oncue.services.sqs.queues import Queue
 from oncue.services.sqs.receipts import Receipt
-from oncue.store import backlog
+from oncue.store import backlog, tenants
 
 EXPIRED = "The receipt handle has expired."
 GONE = "Message does not exist or is not available for visibility timeout change."
@@ -16,7 +16,8 @@ def delete(call: Call, queue: Queue, handle: str) -> None:
     that is gone. A FIFO queue wants the latest handle within its visibility timeout."""
     receipt = _decoded(handle, queue)
     if not queue.settings.fifo:
-        backlog.finish(call.tx, queue.lane, receipt.item_id)
+        finish = tenants.finish if queue.fair else backlog.finish
+        finish(call.tx, queue.lane, receipt.item_id)
         return
     item = backlog.peek(call.tx, queue.lane, receipt.item_id)
     if item is None:
@@ -44,6 +45,8 @@ def hide(call: Call, queue: Queue, handle: str, visibility_s: int) -> None:
     now = call.now if fifo else ANY_TIME
     if not backlog.extend(call.tx, queue.lane, receipt.item_id, receipt.claim, now=now, until=until):
         raise _refusal(call, queue, handle, receipt)
+    if queue.fair:
+        tenants.returned(call.tx, queue.lane, receipt.item_id)
 
 
 def _decoded(handle: str, queue: Queue) -> Receipt:

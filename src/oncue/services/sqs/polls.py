@@ -5,9 +5,10 @@ import asyncio
 from oncue import clock
 from oncue.errors import ServiceError
 from oncue.services import Call
-from oncue.services.sqs import refusals
+from oncue.services.sqs import messages, refusals
+from oncue.services.sqs.noise import Noise
 from oncue.services.sqs.receiving import Catch, Room, Wish, take
-from oncue.store import backlog
+from oncue.store import backlog, tenants
 
 IN_FLIGHT_MAX = 120_000
 QUEUES_COUNTED_MAX = 10_000
@@ -33,6 +34,7 @@ class Polls:
         self._in_flight_max = in_flight_max
         self._lines: dict[str, Line] = {}
         self._room: dict[str, int] = {}  # what may still be claimed of a lane before its claims are counted
+        self._noise: dict[str, Noise] = {}  # of the fair queues
         self._returning: set[asyncio.Task[None]] = set()
 
     async def receive(self, call: Call, wish: Wish) -> Catch:
@@ -83,7 +85,7 @@ class Polls:
     async def _catch(self, call: Call, wish: Wish) -> Catch:
         """One claim. The transaction cannot be stopped once it is under way: if the receiver goes meanwhile,
         what it claims is given back."""
-        room = Room(self._in_flight_max, self._room)
+        room = Room(self._in_flight_max, self._room, self._noise)
         work = asyncio.ensure_future(call.transact(lambda inner: take(inner, wish, room), durable=False))
         try:
             catch = await asyncio.shield(work)
@@ -94,10 +96,19 @@ class Polls:
             raise
         if len(self._room) >= QUEUES_COUNTED_MAX:
             self._room.clear()
+            self._noise.clear()
         lane = catch.queue.lane
         known = self._room.get(lane, 0) if catch.held is None else self._in_flight_max - catch.held
         self._room[lane] = known - len(catch.items)
+        if catch.queue.fair:
+            self._listen_to_noise(catch)
         return catch
+
+    def _listen_to_noise(self, catch: Catch) -> None:
+        noise = self._noise.setdefault(catch.queue.lane, Noise())
+        if catch.load is not None:
+            noise.measured(catch.load, catch.received_ms / 1000)
+        noise.claimed(messages.unpack(item.body).group_id for item in catch.items)
 
 
 async def _give_back(call: Call, work: "asyncio.Future[Catch]") -> None:
@@ -111,4 +122,5 @@ async def _give_back(call: Call, work: "asyncio.Future[Catch]") -> None:
 
 def _unclaim(call: Call, catch: Catch) -> None:
     for item in catch.items:
-        backlog.give_back(call.tx, item, now=call.now)
+        if backlog.give_back(call.tx, item, now=call.now) and catch.queue.fair:
+            tenants.returned(call.tx, item.lane, item.id)

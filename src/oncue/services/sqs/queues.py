@@ -13,14 +13,15 @@ NAME_CHARS_MAX = 80
 NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 FIFO_NAME = re.compile(r"[A-Za-z0-9_-]{1,75}\.fifo")
 SELECT = """
-SELECT id, account, region, name, attributes, tags, created_at, modified_at, purged_at FROM sqs_queues
+SELECT id, account, region, name, attributes, tags, created_at, modified_at, purged_at, fair FROM sqs_queues
 """
 BY_NAME = f"{SELECT} WHERE account = :account AND region = :region AND name = :name"
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """One row of sqs_queues; `attributes` and `tags` are JSON objects of texts."""
+    """One row of sqs_queues; `attributes` and `tags` are JSON objects of texts; `fair` is 1 for a standard
+    queue whose messages may have tenants."""
 
     id: int
     account: str
@@ -31,6 +32,7 @@ class Queue:
     created_at: float
     modified_at: float
     purged_at: float | None
+    fair: int
 
     @property
     def lane(self) -> str:

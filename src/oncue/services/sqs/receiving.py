@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -9,9 +10,11 @@ import msgspec
 from oncue.services import Call
 from oncue.services.sqs import attributes, messages, queues, receipts, refusals, sending
 from oncue.services.sqs.messages import Message
+from oncue.services.sqs.noise import Noise
 from oncue.services.sqs.queues import Queue
 from oncue.services.sqs.receipts import Receipt
-from oncue.store import backlog
+from oncue.store import backlog, tenants
+from oncue.store.tenants import Load
 
 MESSAGES_MAX = 10
 DEAD_LETTERS_MAX = 1_000  # moved in one receive; the next one goes on
@@ -55,16 +58,19 @@ class Catch:
     due_in_s: float = float("inf")
     held: int | None = None  # live claims on the queue, where they were counted
     full: bool = False  # nothing was claimed because of them
+    load: Load | None = None  # of a fair queue, where it was measured
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
     """How many messages of a queue may be in flight. `known` says, by lane, how many this process may claim
     before it has to count again: counting on every receive would cost more than the receive. Several nodes
-    may therefore go over the limit by what they have claimed since they counted."""
+    may therefore go over the limit by what they have claimed since they counted. `noise` is that of the fair
+    queues, by lane."""
 
     in_flight_max: int
     known: Mapping[str, int]
+    noise: Mapping[str, Noise]
 
 
 def wish(
@@ -125,14 +131,18 @@ def take(call: Call, wish: Wish, room: Room) -> Catch:
             return Catch(queue, again[0], again[1], held=held)
     if limit <= 0:
         return Catch(queue, [], received_ms, held=held, full=True)
-    items = _claim_living(call, queue, limit, until)
+    noise = room.noise.get(queue.lane) if queue.fair else None
+    load = None
+    if queue.fair and (noise is None or noise.is_old(call.now)):
+        load = tenants.load(call.tx, queue.lane, call.now)
+    items = _claim_living(call, queue, limit, until, noise.noisy if noise else ())
     if items:
         if wish.attempt_id is not None:
             _remember(call, queue, wish.attempt_id, items, received_ms)
-        return Catch(queue, items, received_ms, held=held)
+        return Catch(queue, items, received_ms, held=held, load=load)
     due_at = backlog.next_due(call.tx, queue.lane, call.now)
     due_in_s = float("inf") if due_at is None else due_at - call.now
-    return Catch(queue, items, received_ms, due_in_s, held)
+    return Catch(queue, items, received_ms, due_in_s, held, load=load)
 
 
 def shown(catch: Catch, wish: Wish) -> list[dict[str, Any]]:
@@ -140,8 +150,12 @@ def shown(catch: Catch, wish: Wish) -> list[dict[str, Any]]:
     return [_shown(catch, item, wish) for item in catch.items]
 
 
-def _claim_living(call: Call, queue: Queue, limit: int, until: float) -> list[backlog.Item]:
+def _claim_living(
+    call: Call, queue: Queue, limit: int, until: float, noisy: tuple[str, ...]
+) -> list[backlog.Item]:
     claim = backlog.claim_groups if queue.settings.fifo else backlog.claim
+    if queue.fair:
+        claim = partial(tenants.claim, noisy=noisy)
     living: list[backlog.Item] = []
     dead = 0
     held_until = max(until, call.now + HELD_S_MIN)  # or a second claim would find what the first one took
@@ -155,6 +169,8 @@ def _claim_living(call: Call, queue: Queue, limit: int, until: float) -> list[ba
     if until < held_until:
         for item in living:
             backlog.extend(call.tx, queue.lane, item.id, item.claim, now=call.now, until=until)
+            if queue.fair:
+                tenants.returned(call.tx, queue.lane, item.id)
     return living
 
 
@@ -178,6 +194,8 @@ def _dead_lettered(call: Call, queue: Queue, item: backlog.Item) -> bool:
         body=moved.pack(),
         expires_at=since + target.settings.retention_s,
     )
+    if queue.fair:
+        backlog.forget_tenant(call.tx, queue.lane, message.group_id)
     return True
 
 

@@ -11,7 +11,7 @@ from oncue.services import Call
 from oncue.services.sqs import messages, refusals
 from oncue.services.sqs.messages import Message
 from oncue.services.sqs.queues import Queue
-from oncue.store import backlog
+from oncue.store import backlog, tenants
 
 DEDUPLICATION_S = 300
 SEQUENCE_START = 10**19  # so that a sequence number has twenty digits
@@ -95,15 +95,7 @@ def post(call: Call, queue: Queue, draft: Draft) -> dict[str, Any]:
     if earlier is not None:
         message_id, item_id = earlier
     else:
-        item_id = backlog.put(
-            call.tx,
-            queue.lane,
-            message.pack(),
-            now=call.now,
-            due_at=call.now + draft.delay_s,
-            group=message.group_id if fifo else None,
-            expires_at=call.now + queue.settings.retention_s,
-        )
+        item_id = put(call, queue, message, due_at=call.now + draft.delay_s)
         if fifo:
             _remember(call, queue, message, item_id)
     trace = {messages.TRACE_HEADER: ("String", message.trace_header)} if message.trace_header else {}
@@ -114,6 +106,32 @@ def post(call: Call, queue: Queue, draft: Draft) -> dict[str, Any]:
         "MD5OfMessageSystemAttributes": messages.md5_of_attributes(trace) or None,
         "SequenceNumber": sequence_number(item_id) if fifo else None,
     }
+
+
+def put(call: Call, queue: Queue, message: Message, *, due_at: float) -> int:
+    """One more item in the queue's lane, kept as long as the queue keeps messages; its id. The first message
+    with a group makes a standard queue a fair one."""
+    if not queue.settings.fifo and (message.group_id or queue.fair):
+        if not queue.fair:
+            call.tx.run("UPDATE sqs_queues SET fair = 1 WHERE id = :id AND fair = 0", id=queue.id)
+        return tenants.put(
+            call.tx,
+            queue.lane,
+            message.pack(),
+            tenant=message.group_id,
+            now=call.now,
+            due_at=due_at,
+            expires_at=call.now + queue.settings.retention_s,
+        )
+    return backlog.put(
+        call.tx,
+        queue.lane,
+        message.pack(),
+        now=call.now,
+        due_at=due_at,
+        group=message.group_id if queue.settings.fifo else None,
+        expires_at=call.now + queue.settings.retention_s,
+    )
 
 
 def sequence_number(item_id: int) -> str:

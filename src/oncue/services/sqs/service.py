@@ -7,8 +7,19 @@ from typing import Any
 
 from oncue import arns
 from oncue.errors import ServiceError
-from oncue.services import Call, Service, reads_only, waits
-from oncue.services.sqs import attributes, batches, holding, policies, queues, receiving, refusals, sending
+from oncue.services import Call, Service, reads_only, repeatable, waits
+from oncue.services.sqs import (
+    attributes,
+    batches,
+    holding,
+    moves,
+    policies,
+    queues,
+    receiving,
+    refusals,
+    sending,
+)
+from oncue.services.sqs.mover import Mover
 from oncue.services.sqs.polls import IN_FLIGHT_MAX, Polls
 from oncue.services.sqs.queues import Queue
 from oncue.store import backlog
@@ -27,8 +38,7 @@ class Sqs(Service):
     """Queues are rows, their messages items of the backlog in the lane `sqs/<queue id>`.
 
     `waits` brings back AWS's minutes of waiting: a name is free 60 seconds after its queue was deleted, and
-    a queue is purged once in 60 seconds. Not offered yet, and refused: message move tasks. Fair queues'
-    scheduling is not applied: MessageGroupId of a standard queue is kept and shown.
+    a queue is purged once in 60 seconds.
     """
 
     name = "sqs"
@@ -37,8 +47,13 @@ class Sqs(Service):
     def __init__(self, *, waits: bool = False, in_flight_max: int = IN_FLIGHT_MAX) -> None:
         self._waits = waits
         self._polls = Polls(in_flight_max)
+        self._mover = Mover()
+
+    async def start(self, call: Call) -> None:
+        self._mover.start(call)
 
     async def stop(self) -> None:
+        await self._mover.stop()
         await self._polls.stop()
 
     # Queues
@@ -121,6 +136,7 @@ class Sqs(Service):
         call.tx.run("DELETE FROM sqs_queues WHERE id = :id", id=queue.id)
         call.tx.run("DELETE FROM sqs_deduplications WHERE queue_id = :id", id=queue.id)
         call.tx.run("DELETE FROM sqs_attempts WHERE queue_id = :id", id=queue.id)
+        moves.forget(call, queue)
         backlog.clear(call.tx, queue.lane)
         if self._waits:
             self._note_deleted(call, queue)
@@ -342,19 +358,23 @@ class Sqs(Service):
         catch = await self._polls.receive(call, wish)
         return {"Messages": receiving.shown(catch, wish) or None}
 
+    @repeatable
     def delete_message(self, call: Call, *, QueueUrl: str, ReceiptHandle: str) -> None:
         holding.delete(call, queues.by_url(call, QueueUrl), ReceiptHandle)
 
+    @repeatable
     def delete_message_batch(self, call: Call, *, QueueUrl: str, Entries: Entries) -> Reply:
         queue = queues.by_url(call, QueueUrl)
         batches.check(Entries, "DeleteMessageBatchRequestEntry")
         return batches.performed(Entries, lambda entry: holding.delete(call, queue, entry["ReceiptHandle"]))
 
+    @repeatable
     def change_message_visibility(
         self, call: Call, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int
     ) -> None:
         holding.hide(call, queues.by_url(call, QueueUrl), ReceiptHandle, VisibilityTimeout)
 
+    @repeatable
     def change_message_visibility_batch(self, call: Call, *, QueueUrl: str, Entries: Entries) -> Reply:
         queue = queues.by_url(call, QueueUrl)
         batches.check(Entries, "ChangeMessageVisibilityBatchRequestEntry")
@@ -364,6 +384,28 @@ class Sqs(Service):
                 call, queue, entry["ReceiptHandle"], entry.get("VisibilityTimeout") or 0
             ),
         )
+
+    # Message move tasks
+
+    def start_message_move_task(
+        self,
+        call: Call,
+        *,
+        SourceArn: str,
+        DestinationArn: str | None = None,
+        MaxNumberOfMessagesPerSecond: int | None = None,
+    ) -> Reply:
+        """Moves what a dead-letter queue holds now to the destination, or back to where each message came
+        from."""
+        handle = moves.start(call, SourceArn, DestinationArn, MaxNumberOfMessagesPerSecond)
+        return {"TaskHandle": handle}
+
+    @reads_only
+    def list_message_move_tasks(self, call: Call, *, SourceArn: str, MaxResults: int | None = None) -> Reply:
+        return {"Results": moves.listed(call, SourceArn, MaxResults)}
+
+    def cancel_message_move_task(self, call: Call, *, TaskHandle: str) -> Reply:
+        return {"ApproximateNumberOfMessagesMoved": moves.cancel(call, TaskHandle)}
 
 
 def _refused_as_invalid(post: Any, entry: Mapping[str, Any]) -> Reply:
