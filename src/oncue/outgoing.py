@@ -75,6 +75,8 @@ def _head(method: str, url: str, headers: Headers, body: bytes) -> bytes:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
+    if any(letter <= " " for letter in f"{method}{target}"):
+        raise ValueError(f"not an HTTP address: {url}")
     ours = [("host", host), ("content-length", str(len(body))), ("connection", "close")]
     names = {name for name, _ in ours}
     lines = [*ours, *((name, value) for name, value in headers if name.lower() not in names)]

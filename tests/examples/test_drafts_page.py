@@ -16,6 +16,7 @@ from tests.examples.conftest import CHROMIUM
 
 DRAFTS = pathlib.Path(__file__).parents[2] / "examples" / "drafts" / "template.yaml"
 DEADLINE_MS = 20_000
+WORDS_MAX = 60
 NEWEST = re.compile(r"a reader sees v1\.\d+: ✓ the newest")
 BEHIND = re.compile(r"a reader sees v1\.\d+: ✗ \d+ behind")
 
@@ -31,7 +32,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             "AWS_SECRET_ACCESS_KEY": "x",
             "AWS_DEFAULT_REGION": "us-east-1",
         }
-        words = [str(DRAFTS), "--stack-name", "drafts", "--json"]
+        words = [str(DRAFTS), "--stack-name", "drafts", "--json", "--parameter-overrides", "SavesPerSecond=1"]
         deployed = CliRunner().invoke(deploy, words, env=environment)
         assert deployed.exit_code == 0, deployed.output
         yield json.loads(deployed.stdout)["outputs"]["ApiEndpoint"] + "/"
@@ -68,10 +69,13 @@ def count(page: Page, way: str, what: str) -> int:
 
 def test_calm_every_way_ends_on_the_newest(page: Page) -> None:
     expect(page.get_by_role("textbox", name="Your draft")).to_be_focused()
-    page.keyboard.type("It was a bright cold day in April", delay=45)
+    for _ in range(WORDS_MAX):
+        page.keyboard.type("and on ", delay=45)
+        if count(page, "call", "throttled"):
+            break
     for way in ("call", "naive", "careful"):
         sees(page, way, NEWEST)
-    assert count(page, "call", "throttled") >= 1, "faster than the gateway lets it"
+    assert count(page, "call", "throttled") >= 1, "the writer is faster than the gateway lets it"
     assert count(page, "call", "skipped") >= 1
     assert count(page, "careful", "throttled") == 0
     versions = int(page.locator("#version").inner_text().split()[0].removeprefix("v1."))
