@@ -145,7 +145,7 @@ def test_no_registry_and_no_path_of_a_machine_is_committed() -> None:
 
 
 def test_locks_have_hashes_and_no_addresses() -> None:
-    for name in ("run.txt", "dev.txt"):
+    for name in ("run.txt", "dev.txt", "ecosystem.txt"):
         lock = (ROOT / "requirements" / name).read_text()
         pinned = re.findall(r"^[a-z0-9._-]+==", lock, flags=re.M)
         assert len(pinned) > 10

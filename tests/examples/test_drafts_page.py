@@ -89,7 +89,7 @@ def test_calm_every_way_ends_on_the_newest(page: Page) -> None:
 def test_rough_the_last_arrival_is_the_wrong_one(page: Page) -> None:
     page.get_by_label("Scramble, delay and duplicate the events").check()
     page.get_by_role("textbox", name="Your draft").focus()
-    page.keyboard.type("April, and the clocks", delay=45)
+    page.keyboard.type("The harbour lamps came", delay=45)
     sees(page, "naive", BEHIND)
     sees(page, "careful", NEWEST)
     sees(page, "call", NEWEST)

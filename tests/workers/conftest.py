@@ -90,6 +90,7 @@ async def pool(tmp_path: Path) -> AsyncIterator[Pool]:
     """A pool of the test's own."""
     made = Pool(settings(tmp_path))
     await made.start()
+    made.warm()
     yield made
     await made.stop()
 
@@ -99,6 +100,7 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pool
     """A pool for tests that look at their own function only: it is loaded once."""
     made = Pool(settings(tmp_path_factory.mktemp("shared")))
     await made.start()
+    made.warm()
     yield made
     await made.stop()
 

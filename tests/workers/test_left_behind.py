@@ -37,6 +37,7 @@ async def main():
     folder, gate = Path(sys.argv[1]), sys.argv[2]
     pool = Pool(settings(folder))
     await pool.start()
+    pool.warm()
     if sys.argv[3] and not os.fork():  # a copy that holds all our sockets open
         signal.alarm(60)
         signal.pause()
@@ -87,6 +88,7 @@ from tests.workers.conftest import settings
 async def main():
     pool = Pool(settings(Path(sys.argv[1])))
     await pool.start()
+    pool.warm()
     print(pool._zygotes[True].pid, flush=True)
     sys.stdin.read()
 

@@ -53,12 +53,16 @@ class Pool:
         self._stopping = False
 
     async def start(self) -> None:
-        """Begin loading the zygote: a fraction of a second, for which only a first invocation waits."""
+        """Ready to run. Nothing is loaded until there is something to run: see `warm`."""
         self._loop = asyncio.get_running_loop()
         await self._codes.start()
         await asyncio.to_thread(shutil.rmtree, self._temporary, ignore_errors=True)
         self._folders = await asyncio.to_thread(provided_folders)
-        self._zygote(warm=True)
+
+    def warm(self) -> None:
+        """Begin loading the zygote: a fraction of a second, for which only a first invocation waits."""
+        if not self._stopping:
+            self._zygote(warm=True)
 
     async def stop(self) -> None:
         """End all workers and zygotes. Invocations that still run are answered by ServiceException."""

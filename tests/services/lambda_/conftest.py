@@ -61,6 +61,9 @@ class Callables:
         assert archive
         self.installed.add(code_sha256)
 
+    def warm(self) -> None:
+        self.changed.set()
+
     async def retire(self, arn: str) -> None:
         self.retired.append(arn)
         self.changed.set()

@@ -17,7 +17,7 @@ from oncue.store import Row, blobs
 ARTIFACTS_BUCKET = "oncue-artifacts"  # names what our CLI has put into the store, by SHA-256
 ARTIFACT_KEY = re.compile(r"(?:.*/)?([0-9a-f]{64})(?:\.zip)?")
 LIST_DEFAULT = 50
-DELETED_TOPIC = "lambda/deleted"
+CHANGED_TOPIC = "lambda/functions"  # one has come or gone
 
 
 class Functions:
@@ -77,6 +77,7 @@ class Functions:
             raise ServiceError(
                 "ResourceConflictException", f"Function already exist: {name.name}", 409, Type="User"
             )
+        call.tx.wake(CHANGED_TOPIC)
         if Publish:
             row = publish(call, row, None)
         return configuration.described_created(row)
@@ -208,7 +209,7 @@ class Functions:
             n=name.name,
             **values,
         )
-        call.tx.wake(DELETED_TOPIC)
+        call.tx.wake(CHANGED_TOPIC)
         return {"StatusCode": 204}
 
     def publish_version(
@@ -339,6 +340,10 @@ def load(call: Call, name: FunctionName, *, lock: bool = False) -> Row:
 
 def load_latest(call: Call, name: FunctionName, *, lock: bool = False) -> Row:
     return load(call, names.FunctionName(name.account, name.region, name.name, None), lock=lock)
+
+
+def any_at_all(call: Call) -> bool:
+    return call.tx.one("SELECT 1 AS one FROM lambda_functions LIMIT 1") is not None
 
 
 def existing(call: Call) -> set[str]:

@@ -71,32 +71,36 @@ class Invoker:
         self._journal = journal
         self._running: Counter[tuple[str, str, str]] = Counter()
         self._known: set[str] = set()  # ARNs of functions that have run here
-        self._retirement: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     def start(self, call: Call) -> None:
-        self._retirement = asyncio.create_task(self._retire(call), name="lambda deleted functions")
+        self._looking = asyncio.create_task(self._look(call), name="lambda functions")
 
     async def stop(self) -> None:
-        if self._retirement is not None:
-            self._retirement.cancel()
+        if self._looking is not None:
+            self._looking.cancel()
             with suppress(asyncio.CancelledError):
-                await self._retirement
+                await self._looking
+
+    async def _look(self, call: Call) -> None:
+        """Load the runtime when there is a function to run; end the workers of those that were deleted, on
+        this node or on another."""
+        with call.store.listen(functions.CHANGED_TOPIC) as bell:
+            while True:
+                try:
+                    if await call.transact(functions.any_at_all, reads_only=True):
+                        self._pool.warm()
+                    await self._retire(call)
+                except Exception:
+                    log.exception("the functions could not be looked through; trying again")
+                await bell.wait(LOOK_EVERY_S)
 
     async def _retire(self, call: Call) -> None:
-        """End the workers of functions that were deleted, on this node or on another."""
-        with call.store.listen(functions.DELETED_TOPIC) as bell:
-            while True:
-                await bell.wait(LOOK_EVERY_S)
-                try:
-                    known = frozenset(self._known)
-                    gone = (
-                        known - await call.transact(functions.existing, reads_only=True) if known else known
-                    )
-                    for arn in gone:
-                        self._known.discard(arn)
-                        await self._pool.retire(arn)
-                except Exception:
-                    log.exception("the workers of deleted functions could not be ended; trying again")
+        known = frozenset(self._known)
+        gone = known - await call.transact(functions.existing, reads_only=True) if known else known
+        for arn in gone:
+            self._known.discard(arn)
+            await self._pool.retire(arn)
 
     async def invoke(
         self,
