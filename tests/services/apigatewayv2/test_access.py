@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from oncue import clock
 from oncue.errors import ServiceError
@@ -343,7 +346,7 @@ async def test_authorizers_in_a_document(house: House, issuer: Issuer) -> None:
             "/j": [{"J": ["read"]}],
             "/l/{id}": [{"L": []}],
             "/i": [{"AWS_IAM": []}],
-            "/open": [],
+            "/open": [{"NONE": []}],
         }.items()
     }
     document = {
@@ -376,3 +379,47 @@ async def test_authorizers_in_a_document(house: House, issuer: Issuer) -> None:
         paths["/j"]["get"]["security"] = unknown
         with pytest.raises(ServiceError):
             await house.do("ImportApi", Body=json.dumps(document))
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["Allow", "Deny", "*"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["Statement", "Effect", "Action", "Resource", "alg", "kid", "iss", "aud", "exp", "nbf"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(JSON_VALUES, JSON_VALUES, st.binary(max_size=20))
+def test_tokens_of_any_content_are_read_or_refused(head: Any, claims: Any, signature: bytes) -> None:
+    parts = (json.dumps(head).encode(), json.dumps(claims).encode(), signature)
+    with contextlib.suppress(tokens.TokenError):
+        token = tokens.read(".".join(text_of(part) for part in parts))
+        tokens.check_claims(token.claims, "i", ["a"], 1.0)
+    if isinstance(claims, dict):
+        tokens.scopes_of(claims)
+        assert all(isinstance(value, str) for value in tokens.shown(claims).values())
+        with contextlib.suppress(tokens.TokenError):
+            tokens.check_claims({**claims, "iss": "i"}, "i", ["a"], 1.0)
+
+
+@settings(max_examples=150, deadline=None)
+@given(JSON_VALUES)
+def test_any_document_is_a_policy_or_none(document: Any) -> None:
+    with contextlib.suppress(policies.MalformedPolicyError):
+        assert policies.allows(document, "arn:aws:execute-api:r:1:api/prod/GET/a") in (True, False)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=60))
+def test_any_text_is_a_token_or_none(text: str) -> None:
+    with contextlib.suppress(tokens.TokenError):
+        tokens.read(text)

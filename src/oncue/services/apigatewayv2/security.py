@@ -19,6 +19,7 @@ MEMBERS = {
 }
 KINDS = {"jwt": "JWT", "request": "REQUEST"}
 TYPES = {"JWT": "JWT", "REQUEST": "CUSTOM"}
+NOBODY = "NONE"  # how SAM writes that a route is open although the API has a default authorizer
 SIGNED_TYPES = ("awsSigv4", "awssigv4", "AWS_IAM")
 
 
@@ -32,7 +33,7 @@ def authorizers_of(schemes: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _authorizer(name: str, extension: Any) -> dict[str, Any]:
-    if not isinstance(extension, dict) or extension.get("type") not in KINDS:
+    if not isinstance(extension, dict) or str(extension.get("type")) not in KINDS:
         raise refusal(f"Invalid OpenAPI input: the type of the authorizer {name} is jwt or request.")
     strange = sorted(extension.keys() - MEMBERS.keys() - {"identitySource", "jwtConfiguration", "type"})
     if strange:
@@ -86,6 +87,8 @@ def demanded(
         if scopes:
             members["AuthorizationScopes"] = [str(scope) for scope in scopes]
         return members, name
+    if name == NOBODY and name not in schemes:
+        return {}, None
     scheme = schemes.get(name)
     if isinstance(scheme, dict) and scheme.get(SIGNED) in SIGNED_TYPES:
         return {"AuthorizationType": "AWS_IAM"}, None

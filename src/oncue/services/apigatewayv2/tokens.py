@@ -47,7 +47,7 @@ def read(text: str) -> Token:
         raise TokenError("token contains an invalid number of segments")
     header, claims = _object(parts[0]), _object(parts[1])
     algorithm, key_id = header.get("alg"), header.get("kid")
-    if algorithm not in DIGESTS:
+    if not isinstance(algorithm, str) or algorithm not in DIGESTS:
         raise TokenError(f"signing method {_plain(algorithm)} is invalid")
     if not isinstance(key_id, str):
         raise TokenError("the token does not have a key id")

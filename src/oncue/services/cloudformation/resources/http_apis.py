@@ -131,7 +131,9 @@ class Part(Kind):
                 f"Oncue does not take {what} away from, or change it on, a {self.type} that is there.",
             )
         given = {
-            key: value for key, value in subject.properties.items() if key not in ("Tags", self.id_member)
+            key: value
+            for key, value in self.wanted(subject.properties).items()
+            if key not in ("Tags", self.id_member)
         }
         getattr(call.apigatewayv2, f"update_{self.made_by}")(**{self.id_member: subject.physical_id}, **given)
         return Made(subject.physical_id, subject.attributes)
@@ -174,6 +176,17 @@ class Integration(Part):
         props("integer", "TimeoutInMillis"),
         props("map", "RequestParameters RequestTemplates ResponseParameters TlsConfig"),
     )
+
+    def wanted(self, properties: Properties) -> dict[str, Any]:
+        """CloudFormation lists response parameters where the API maps them."""
+        given = super().wanted(properties)
+        by_status = given.get("ResponseParameters") or {}
+        if by_status:
+            given["ResponseParameters"] = {
+                status: {one["Destination"]: one["Source"] for one in changes.get("ResponseParameters", [])}
+                for status, changes in by_status.items()
+            }
+        return given
 
 
 class Route(Part):
