@@ -103,3 +103,19 @@ def test_a_broken_key_file_is_refused_with_its_fault(tmp_path: pathlib.Path) -> 
         path.write_text(text)
         with pytest.raises(SetupError, match=fault):
             read(path)
+
+
+def test_strange_links_are_refused_not_failed() -> None:
+    assert signature.of_request(Request("GET", "/", "fooX-Amz-Credential=x", {}, b"")).access_key == ""
+    link = signed(URLS[0], presign=True)
+    name = link.query.partition("X-Amz-Signature=")[0]
+    for query in (
+        f"{name}X-Amz-Signature=%C3%A9",
+        link.query.replace("X-Amz-Expires=3600", "X-Amz-Expires=soon"),
+        link.query.replace("X-Amz-Expires=3600", "X-Amz-Expires=" + "9" * 5_000),
+        link.query.replace("X-Amz-Expires=3600", "X-Amz-Expires=-1"),
+    ):
+        assert query != link.query
+        with pytest.raises(ServiceError) as caught:
+            check(Request("GET", link.path, query, link.headers, b""))
+        assert caught.value.status in (400, 403)

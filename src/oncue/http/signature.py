@@ -18,6 +18,8 @@ from oncue.protocol import Request
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 SKEW_S = 300
+EXPIRES_S_MAX = 604_800
+EXPIRES = re.compile(r"[0-9]{1,6}")
 HEADER = re.compile(
     ALGORITHM + r"\s+Credential=([^,\s]+)\s*,\s*SignedHeaders=([^,\s]+)\s*,\s*Signature=([0-9a-f]+)\s*$"
 )
@@ -60,7 +62,7 @@ def of_request(request: Request) -> Signed:
     if "X-Amz-Credential=" in request.query:
         query = dict(parse_qsl(request.query, keep_blank_values=True))
         return _of_parts(
-            query["X-Amz-Credential"],
+            query.get("X-Amz-Credential", ""),
             query.get("X-Amz-SignedHeaders", ""),
             query.get("X-Amz-Signature", ""),
             presigned=True,
@@ -93,13 +95,13 @@ def authenticate(keys: Keys, signed: Signed, request: Request, now: float) -> st
 def _check(key: Key, signed: Signed, request: Request, now: float) -> None:
     query = parse_qsl(request.query, keep_blank_values=True)
     stamp = dict(query).get("X-Amz-Date", "") if signed.presigned else request.headers.get("x-amz-date", "")
-    _check_time(stamp, int(dict(query).get("X-Amz-Expires", "0") or 0) if signed.presigned else 0, now)
+    _check_time(stamp, _expires_s(dict(query).get("X-Amz-Expires", "0")) if signed.presigned else 0, now)
     digest = hashlib.sha256(_canonical(signed, request, query).encode()).hexdigest()
     scope = f"{stamp[:8]}/{signed.region}/{signed.service}/aws4_request"
     text = f"{ALGORITHM}\n{stamp}\n{scope}\n{digest}"
     signing_key = _signing_key(key.secret, stamp[:8], signed.region, signed.service or "")
     wanted = hmac.new(signing_key, text.encode(), hashlib.sha256).hexdigest()
-    if signed.date != stamp[:8] or not hmac.compare_digest(wanted, signed.signature):
+    if signed.date != stamp[:8] or not hmac.compare_digest(wanted.encode(), signed.signature.encode()):
         raise ServiceError(
             "InvalidSignatureException",
             "The request signature we calculated does not match the signature you provided. Check your "
@@ -107,6 +109,15 @@ def _check(key: Key, signed: Signed, request: Request, now: float) -> None:
             "Access Key and signing method. Consult the service documentation for details.",
             403,
         )
+
+
+def _expires_s(text: str) -> int:
+    """How long a link is good. ServiceError 400 for anything but whole seconds up to a week."""
+    if not EXPIRES.fullmatch(text) or int(text) > EXPIRES_S_MAX:
+        raise ServiceError(
+            "AuthorizationQueryParametersError", f"X-Amz-Expires must be a number up to {EXPIRES_S_MAX}.", 400
+        )
+    return int(text)
 
 
 def _check_time(stamp: str, expires_s: int, now: float) -> None:

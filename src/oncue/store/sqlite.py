@@ -27,6 +27,7 @@ READERS = 2
 STATEMENTS_CACHED = 512
 CHECKED_BYTES_MAX = 256 * 1024 * 1024  # a larger file is not read through at the start
 BUSY_MS = 5_000
+CHECKPOINT_PAGES = 1_000  # of the log, after which it is written back into the database
 APPLICATION_ID = 0x4F4E4355  # "ONCU"
 LIBRARY_MIN = (3, 51, 3)  # older ones can corrupt a WAL: sqlite.org/wal.html#walresetbug
 EXIT_DISK = 74  # EX_IOERR
@@ -84,6 +85,9 @@ class SqliteStore:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._columns: dict[str, list[str]] = {}
         self._readers: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
+        self._log_pages = 0
+        self._synced = True
+        self._stopped = False
 
     async def start(self) -> None:
         """SetupError when the file is in use, is no database of ours, is damaged, or is of a newer
@@ -95,6 +99,7 @@ class SqliteStore:
         except BaseException:
             os.close(self._lock)
             raise
+        self._connection.set_wal_hook(self._logged)  # instead of SQLite's own, which is silent about errors
         for _ in range(READERS):
             reader = _connected(self._path, apsw.SQLITE_OPEN_READWRITE)
             reader.pragma("query_only", True)
@@ -105,6 +110,7 @@ class SqliteStore:
 
     async def stop(self) -> None:
         """Commits what waits, then closes."""
+        self._stopped = True
         self._jobs.put(None)
         await asyncio.to_thread(self._writer.join)
         self._reading.shutdown()
@@ -118,6 +124,8 @@ class SqliteStore:
     ) -> T:
         if reads_only:
             return await self._loop.run_in_executor(self._reading, self._read, function)
+        if self._stopped:
+            raise RuntimeError("the store is stopped")
         reply: asyncio.Future[T] = self._loop.create_future()
         self._jobs.put((function, reply, durable))
         return await reply
@@ -137,18 +145,46 @@ class SqliteStore:
             self._readers.put(connection)
 
     def _write_forever(self) -> None:
-        synced = True
-        while (first := self._jobs.get()) is not None:
-            group = [first, *self._waiting()]
-            durable = any(job[2] for job in group)
-            if durable != synced:  # FULL syncs the WAL at each commit, NORMAL only at checkpoints
-                self._connection.pragma("synchronous", "FULL" if durable else "NORMAL")
-                synced = durable
-            try:
-                outcomes = self._commit(group)
-            except (apsw.IOError, apsw.CorruptError) as error:
-                self._on_broken_disk(error)
+        """Until the store stops. Nothing ends this thread but the end of the process: without it every call
+        would wait for ever."""
+        try:
+            while (first := self._jobs.get()) is not None:
+                self._write([first, *self._waiting()])
+        except BaseException as error:
+            self._on_broken_disk(error)
+
+    def _write(self, group: list[Job]) -> None:
+        try:
+            self._sync_as_needed(any(durable for _, _, durable in group))
+            outcomes = self._commit(group)
+        except (apsw.IOError, apsw.CorruptError):
+            raise
+        except Exception as error:  # another program holds the lock, no space, no memory: all is undone
+            outcomes = [(reply, None, error, NOTHING) for _, reply, _ in group]
+        try:
             self._loop.call_soon_threadsafe(self._answer, outcomes)
+        except RuntimeError:  # the loop is closed: nobody waits
+            return
+        if self._log_pages >= CHECKPOINT_PAGES:
+            self._write_back()
+
+    def _sync_as_needed(self, durable: bool) -> None:
+        """FULL syncs the log at each commit, with all that was committed before; NORMAL at checkpoints."""
+        if durable != self._synced:
+            self._connection.pragma("synchronous", "FULL" if durable else "NORMAL")
+            self._synced = durable
+
+    def _logged(self, connection: apsw.Connection, name: str, pages: int) -> int:
+        self._log_pages = pages
+        return apsw.SQLITE_OK
+
+    def _write_back(self) -> None:
+        """The log into the database, while callers read their answers."""
+        try:
+            self._connection.wal_checkpoint()
+        except (apsw.BusyError, apsw.LockedError, apsw.FullError, apsw.NoMemError):
+            return  # the log keeps everything; tried again after the next commit
+        self._log_pages = 0
 
     def _waiting(self) -> Iterator[Job]:
         for _ in range(GROUP_MAX - 1):
@@ -181,10 +217,10 @@ class SqliteStore:
                     break
                 outcomes.append(outcome)
             connection.execute("COMMIT")
-        except (apsw.FullError, apsw.NoMemError) as error:
+        except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            return [(reply, None, error, NOTHING) for _, reply, _ in group]
+            raise
         return outcomes
 
     def _attempt_apart(self, function: Callable[[Any], Any], reply: "asyncio.Future[Any]") -> Outcome:
@@ -208,7 +244,9 @@ class SqliteStore:
     def _answer(self, outcomes: list[Outcome]) -> None:
         for reply, result, error, topics in outcomes:
             if not reply.done():
-                if error is not None:
+                if isinstance(error, StopIteration):  # which a future does not take
+                    reply.set_exception(RuntimeError("a transaction raised StopIteration"))
+                elif error is not None:
                     reply.set_exception(error)
                 else:
                     reply.set_result(result)
@@ -217,11 +255,12 @@ class SqliteStore:
 
 def stop_process(error: BaseException) -> NoReturn:
     """After a failed fsync nobody knows what is on the disk: say so and end, so that nothing false is
-    acknowledged."""
+    acknowledged. The same where the writer cannot go on."""
+    what, advice = f"the writer of the store failed ({error!r})", "Start again."
+    if isinstance(error, apsw.IOError | apsw.CorruptError):
+        what, advice = f"the disk under the store failed ({error})", "Check the disk and its free space."
     sys.stderr.write(
-        f"oncue: the disk under the store failed ({error}). Stopped at once; nothing that was not on disk "
-        f"has been "
-        "acknowledged. Check the disk and its free space, then start again.\n"
+        f"oncue: {what}. Stopped at once; nothing that was not on disk has been acknowledged. {advice}\n"
     )
     sys.stderr.flush()
     os._exit(EXIT_DISK)
@@ -292,6 +331,11 @@ def _prepared(path: Path, steps: Sequence[Migration]) -> apsw.Connection:
 
 
 def _create(path: Path, steps: Sequence[Migration]) -> None:
+    if (log := Path(f"{path}-wal")).exists():
+        raise SetupError(
+            f"The database {path} is missing, but its log {log} is there and may hold the only copy of "
+            "something. Bring the database back, or move the log away to start with an empty one."
+        )
     draft = path.with_name(f"{path.name}.new")
     for leftover in (draft, Path(f"{draft}-wal"), Path(f"{draft}-shm")):
         leftover.unlink(missing_ok=True)

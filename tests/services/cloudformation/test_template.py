@@ -57,6 +57,15 @@ def test_aliases_cannot_grow_without_bound() -> None:
         read("\n".join(levels))
 
 
+@pytest.mark.parametrize("depth", [70, 500, 20_000])
+@pytest.mark.parametrize(("before", "after"), [('{"a":', "}"), ("[", "]")])
+def test_depth_has_a_limit(depth: int, before: str, after: str) -> None:
+    text = '{"Resources":' + before * depth + "1" + after * depth + "}"
+    for written in (text, f"# YAML\n{text}"):
+        with pytest.raises(TemplateError, match="too deep"):
+            read(written)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -67,6 +76,7 @@ def test_aliases_cannot_grow_without_bound() -> None:
         (QUEUE + "Extra: 1", "Invalid template property or properties [Extra]"),
         ("Resources:\n  Q: {}", "[/Resources/Q] Every Resources object must contain a Type member."),
         ("Resources:\n  Q-1:\n    Type: T", "Resource name Q-1 is non alphanumeric."),
+        (QUEUE + "    Condition: [C]", "Condition must be the name of a condition"),
         (QUEUE + "    Nonsense: 1", "Invalid template resource property 'Nonsense'"),
         (
             QUEUE + "    Properties:\n      QueueName: !Ref Lost",

@@ -119,3 +119,7 @@ def test_answers_that_fail_the_whole_batch(answer: bytes) -> None:
 def test_an_answer_that_names_the_failed_ones() -> None:
     answer = b'{"batchItemFailures": [{"itemIdentifier": "b"}, {"itemIdentifier": "b"}]}'
     assert records.failed(answer, IDS) == {"b"}
+
+
+def test_an_answer_nested_without_end_is_a_failure() -> None:
+    assert records.failed(b"[" * 50_000 + b"]" * 50_000, ["1", "2"]) == {"1", "2"}

@@ -94,3 +94,7 @@ EVENT = """{"level": "ERROR", "n": 12.5, "ok": true, "none": null, "ip": "10.1.2
 def test_json(pattern: str, matches: bool) -> None:
     assert compile_pattern(pattern)(EVENT) is matches
     assert compile_pattern(pattern)("not json") is False
+
+
+def test_a_message_nested_without_end_does_not_match() -> None:
+    assert compile_pattern("{ $.a = 1 }")('{"a":' * 50_000 + "1" + "}" * 50_000) is False

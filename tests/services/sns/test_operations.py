@@ -328,7 +328,7 @@ def test_topic_attributes_are_set_and_refused(sns: Any, topic: str) -> None:
         ("Policy", "[]"),
         ("FifoTopic", "true"),
         ("ContentBasedDeduplication", "true"),
-        ("HTTPSuccessFeedbackSampleRate", "100"),
+        ("HTTPSuccessFeedbackSampleRate", "101"),
     ):
         code, sentence = refusal(
             sns.set_topic_attributes, TopicArn=topic, AttributeName=name, AttributeValue=value
@@ -462,3 +462,17 @@ def test_hostile_texts_are_the_callers_fault(sns: Any, topic: str, text: str) ->
                 faults.append((operation, str(error)))
     assert faults == []
     assert sns.list_topics()["Topics"]
+
+
+def test_sample_rates_of_a_logging_without_role_are_kept(sns: Any, topic: str) -> None:
+    """Terraform sets all five on every topic."""
+    for name in ("HTTP", "Firehose", "Lambda", "Application", "SQS"):
+        rate = f"{name}SuccessFeedbackSampleRate"
+        sns.set_topic_attributes(TopicArn=topic, AttributeName=rate, AttributeValue="0")
+        assert sns.get_topic_attributes(TopicArn=topic)["Attributes"][rate] == "0"
+        for value in ("101", "-1", "x", "1000", "\u0663"):
+            with pytest.raises(ClientError, match="from 0 to 100"):
+                sns.set_topic_attributes(TopicArn=topic, AttributeName=rate, AttributeValue=value)
+    role = "HTTPSuccessFeedbackRoleArn"
+    with pytest.raises(ClientError, match="does not support the attribute"):
+        sns.set_topic_attributes(TopicArn=topic, AttributeName=role, AttributeValue="arn:aws:iam::1:role/r")

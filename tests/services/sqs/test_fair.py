@@ -128,8 +128,9 @@ async def test_a_message_given_back_keeps_its_place(sqs: Local, still: Still) ->
     assert [message["Body"] for message in await fleet.receive(1)] == ["quiet"]
 
 
-async def test_what_it_costs(opened: Store) -> None:
-    """In statements: a queue without groups pays nothing (test_costs), a fair one by the batch."""
+async def test_what_it_costs(opened: Store, still: Still) -> None:
+    """In statements: a queue without groups pays nothing (test_costs), a fair one by the batch. What is in
+    flight is measured beside that, now and then; here once, because the clock stands still."""
     counting = Counting(opened)
     local = Local(counting, Sqs())  # type: ignore[arg-type]
     url = await local.queue()
@@ -143,6 +144,7 @@ async def test_what_it_costs(opened: Store) -> None:
     replies: list[Any] = []
     assert await cost("send_message", MessageBody="m", MessageGroupId="a") == 3
     await local.bodies(url)
+    await local.service.stop()  # what it measures is measured
     await local.send_message(QueueUrl=url, MessageBody="m", MessageGroupId="a")
     assert await cost("receive_message") == 3
     handle = replies[-1]["Messages"][0]["ReceiptHandle"]

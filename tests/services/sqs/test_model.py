@@ -1,15 +1,22 @@
-"""A standard queue against a model that fits on a page, under any order of operations and any clock."""
+"""A standard queue against a model that fits on a page, under any order of operations and any clock, on both
+stores."""
 
 import asyncio
+import itertools
 import json
-import pathlib
-import tempfile
 from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from oncue import clock
 from oncue.app import open_store, schema_of_the_store
@@ -20,6 +27,7 @@ from tests.services.sqs.conftest import ACCOUNT, Local
 
 RETENTION_S = 345_600
 RECEIVES_MAX = 3
+NUMBERS = itertools.count()
 
 
 class Still:
@@ -50,22 +58,26 @@ class Known:
 
 
 class StandardQueue(RuleBasedStateMachine):
+    def __init__(self, store_url: str) -> None:
+        super().__init__()
+        self.store_url = store_url
+
     @initialize()
     def begin(self) -> None:
         self.clock = Still()
         clock.use(self.clock)
         self.runner = asyncio.Runner()
-        self.folder = tempfile.TemporaryDirectory()
         steps = schema_of_the_store() + migrations.of_package("oncue.services.sqs", "sqs")
-        self.store = open_store(f"sqlite:///{pathlib.Path(self.folder.name)}/oncue.db", steps)
+        self.store = open_store(self.store_url, steps)
         self.runner.run(self.store.start())
         self.sqs = Local(self.store, Sqs())
-        self.dead_url = self.runner.run(self.sqs.queue("dead"))
+        number = next(NUMBERS)
+        self.dead_url = self.runner.run(self.sqs.queue(f"dead{number}"))
         policy = {
-            "deadLetterTargetArn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:dead",
+            "deadLetterTargetArn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:dead{number}",
             "maxReceiveCount": RECEIVES_MAX,
         }
-        self.url = self.runner.run(self.sqs.queue(RedrivePolicy=json.dumps(policy)))
+        self.url = self.runner.run(self.sqs.queue(f"q{number}", RedrivePolicy=json.dumps(policy)))
         self.known: dict[str, Known] = {}
         self.dead: set[str] = set()
         self.handles: dict[str, str] = {}
@@ -75,7 +87,6 @@ class StandardQueue(RuleBasedStateMachine):
         if hasattr(self, "runner"):
             self.runner.run(self.store.stop())
             self.runner.close()
-            self.folder.cleanup()
         clock.use(None)
 
     def perform(self, operation: str, **parameters: Any) -> Any:
@@ -86,18 +97,19 @@ class StandardQueue(RuleBasedStateMachine):
         return {key for key, known in self.known.items() if known.due_at <= now < known.expires_at}
 
     def in_the_dead_letter_queue(self) -> set[str]:
-        rows = self.runner.run(
-            self.store.transact(lambda tx: tx.all("SELECT body FROM backlog WHERE lane = 'sqs/1'"))
-        )
+        sql = "SELECT body FROM backlog WHERE lane = (SELECT 'sqs/' || id FROM sqs_queues WHERE name = :name)"
+        name = self.dead_url.rpartition("/")[2]
+        rows = self.runner.run(self.store.transact(lambda tx: tx.all(sql, name=name)))
         return {messages.unpack(row["body"]).message_id for row in rows}
 
     @rule(seconds=st.sampled_from([0.5, 1, 5, 29.5, 31, 1000, 43_200, 200_000]))
     def wait(self, seconds: float) -> None:
         self.clock.at += seconds
 
-    @rule(delay_s=st.sampled_from([None, 0, 1, 900]))
-    def send(self, delay_s: int | None) -> None:
-        key = self.perform("send_message", MessageBody="m", DelaySeconds=delay_s)["MessageId"]
+    @rule(delay_s=st.sampled_from([None, 0, 1, 900]), tenant=st.sampled_from([None, "a", "b"]))
+    def send(self, delay_s: int | None, tenant: str | None) -> None:
+        sent = self.perform("send_message", MessageBody="m", DelaySeconds=delay_s, MessageGroupId=tenant)
+        key = sent["MessageId"]
         now = self.clock.at
         self.known[key] = Known(now + (delay_s or 0), now + RETENTION_S)
 
@@ -176,5 +188,7 @@ class StandardQueue(RuleBasedStateMachine):
         assert self.runner.run(self.sqs.counts(self.url)) == (visible, held, len(alive) - visible - held)
 
 
-TestStandardQueue = StandardQueue.TestCase
-TestStandardQueue.settings = settings(max_examples=20, stateful_step_count=40, deadline=None)
+def test_a_standard_queue(store_url: str) -> None:
+    examples = 20 if store_url.startswith("sqlite") else 8
+    bounded = settings(max_examples=examples, stateful_step_count=40, deadline=None)
+    run_state_machine_as_test(lambda: StandardQueue(store_url), settings=bounded)

@@ -140,3 +140,12 @@ def test_only_the_newest_hundred_versions_are_kept(ssm: Any) -> None:
     pages = ssm.get_paginator("get_parameter_history").paginate(Name="x")
     versions = [one["Version"] for page in pages for one in page["Parameters"]]
     assert versions == list(range(3, 103))
+
+
+def test_an_empty_pattern_is_none(ssm: Any) -> None:
+    """Terraform sends it so."""
+    ssm.put_parameter(Name="/app/size", Value="3", Type="String", AllowedPattern="")
+    code, sentence = refused(
+        ssm.put_parameter, Name="/app/other", Value="3", Type="String", AllowedPattern="[0-9]"
+    )
+    assert (code, "AllowedPattern" in sentence) == ("ValidationException", True)

@@ -9,6 +9,7 @@ from oncue.errors import SetupError
 Path = tuple[str | int, ...]
 NODES_MAX = 200_000  # after aliases are expanded: a small text cannot become a large template
 DEPTH_MAX = 60
+TOO_DEEP = "Template format error: the template is too deep or too large."
 SCALAR_PARTS = "Fn::GetAtt"
 PLAIN_TAGS = {"Ref": "Ref", "Condition": "Condition"}
 
@@ -59,7 +60,11 @@ def read(text: str) -> Document:
     """JSON when the text starts like an object, else YAML. TemplateError when it is neither."""
     if text.lstrip()[:1] == "{":
         try:
-            return Document(msgspec.json.decode(text.encode()))
+            value = msgspec.json.decode(text.encode())
+            _check_depth(value, 0)
+            return Document(value)
+        except RecursionError:
+            raise TemplateError(TOO_DEEP) from None
         except msgspec.DecodeError as error:
             # A YAML flow mapping starts like JSON too; only what neither can read is refused.
             try:
@@ -67,6 +72,14 @@ def read(text: str) -> Document:
             except (TemplateError, SetupError):
                 raise TemplateError(f"Template format error: JSON not well-formed. ({error})") from None
     return _read_yaml(text)
+
+
+def _check_depth(value: Any, depth: int) -> None:
+    if depth > DEPTH_MAX:
+        raise TemplateError(TOO_DEEP)
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_depth(item, depth + 1)
 
 
 def _read_yaml(text: str) -> Document:
@@ -85,6 +98,8 @@ def _read_yaml(text: str) -> Document:
             return Document(None if node is None else reader.value(node, (), 0), reader.lines)
         finally:
             loader.dispose()
+    except RecursionError:
+        raise TemplateError(TOO_DEEP) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
@@ -105,7 +120,7 @@ class _Reader:
     def value(self, node: Any, path: Path, depth: int) -> Any:
         self.nodes += 1
         if self.nodes > NODES_MAX or depth > DEPTH_MAX:
-            raise TemplateError("Template format error: the template is too deep or too large.", path)
+            raise TemplateError(TOO_DEEP, path)
         self.lines.setdefault(path, node.start_mark.line + 1)
         if node.tag.startswith("!") and len(node.tag) > 1:
             return self.short(node, path, depth)

@@ -182,6 +182,8 @@ def _resource(key: str, value: Any) -> Resource:
                 f"Template format error: Unresolved {name} {value[name]!r}: it must be one of {POLICIES}.",
                 (*path, name),
             )
+    if not isinstance(value.get("Condition", ""), str):
+        raise TemplateError("Template format error: Condition must be the name of a condition.", path)
     for name in ("CreationPolicy", "UpdatePolicy"):
         if value.get(name):
             raise TemplateError(f"Template error: Oncue does not support {name}.", (*path, name))

@@ -65,7 +65,7 @@ def check_managed(document: str) -> None:
 def _statements(document: str) -> list[dict[str, Any]]:
     try:
         found = msgspec.json.decode(document)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise malformed("This policy contains invalid Json") from None
     if not isinstance(found, dict) or found.get("Version") not in VERSIONS:
         raise malformed("Syntax errors in policy.")

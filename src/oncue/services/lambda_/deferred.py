@@ -261,7 +261,7 @@ def _tell(event: Event, why: str | None) -> None:
 
 def _message(result: Result | None, why: str) -> str:
     if result is not None:
-        with suppress(msgspec.MsgspecError, AttributeError):
+        with suppress(msgspec.MsgspecError, AttributeError, RecursionError):
             text = msgspec.json.decode(result.payload).get("errorMessage")
             why = text or why
     return why[:ERROR_MESSAGE_CHARACTERS_MAX]

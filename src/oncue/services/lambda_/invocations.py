@@ -221,7 +221,7 @@ def checked_context(context: str | None) -> bytes | None:
     try:
         text = base64.b64decode(context, validate=True)
         msgspec.json.decode(text)
-    except (ValueError, msgspec.MsgspecError):
+    except (ValueError, msgspec.MsgspecError, RecursionError):
         raise ServiceError(
             "InvalidRequestContentException",
             "Client context must be a valid Base64-encoded JSON object.",

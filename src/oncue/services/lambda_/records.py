@@ -75,7 +75,7 @@ def failed(answer: bytes, message_ids: Sequence[str]) -> set[str]:
         return set()
     try:
         read = msgspec.json.decode(answer)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return everything
     if read in NOTHING_FAILED:
         return set()

@@ -158,6 +158,6 @@ def write_token(*parts: Any) -> str:
 def read_token(token: str) -> list[Any]:
     try:
         parts = msgspec.json.decode(base64.urlsafe_b64decode(token.encode()), type=list[Any])
-    except (binascii.Error, msgspec.MsgspecError, ValueError):
+    except (binascii.Error, msgspec.MsgspecError, ValueError, RecursionError):
         raise ServiceError("InvalidParameterException", "The specified nextToken is invalid.") from None
     return parts

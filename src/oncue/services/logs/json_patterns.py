@@ -39,7 +39,7 @@ def compile_json(pattern: str) -> Callable[[str], bool]:
     def matches(message: str) -> bool:
         try:
             return condition(msgspec.json.decode(message))
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             return False
 
     return matches

@@ -18,6 +18,7 @@ from oncue.store import Row
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,256}")
 FIFO_NAME = re.compile(r"[A-Za-z0-9_-]{1,251}\.fifo")
+SAMPLE_RATE = re.compile(r"[0-9]{1,3}")
 ARN_PARTS = 6
 TAGS_MAX = 50
 DISPLAY_NAME_CHARS_MAX = 100
@@ -37,7 +38,9 @@ CHOICES = {
 FIFO_ONLY = ("ContentBasedDeduplication", "FifoThroughputScope", "ArchivePolicy")
 TEXTS = ("DisplayName", "KmsMasterKeyId")
 DOCUMENTS = ("Policy", "DeliveryPolicy", "ArchivePolicy")
-SETTABLE = frozenset((*CHOICES, *TEXTS, *DOCUMENTS, "MaximumMessageSize"))
+FEEDBACK = ("HTTP", "Firehose", "Lambda", "Application", "SQS")  # who may have delivery status logging
+SAMPLE_RATES = tuple(f"{name}SuccessFeedbackSampleRate" for name in FEEDBACK)  # percent; moot without a role
+SETTABLE = frozenset((*CHOICES, *TEXTS, *DOCUMENTS, *SAMPLE_RATES, "MaximumMessageSize"))
 OWNER_ACTIONS = (
     "GetTopicAttributes",
     "SetTopicAttributes",
@@ -181,6 +184,8 @@ def check_attribute(name: str, value: str, *, fifo: bool, creating: bool = False
         raise invalid(
             "Attributes", f"{name}: must be an integer from {MESSAGE_BYTES_MIN} to {MESSAGE_BYTES_MAX}"
         )
+    if name in SAMPLE_RATES and not (SAMPLE_RATE.fullmatch(value) and int(value) <= 100):
+        raise invalid("Attributes", f"{name}: must be an integer from 0 to 100")
     if name == "DisplayName" and len(value) > DISPLAY_NAME_CHARS_MAX:
         raise invalid("DisplayName")
     if name == "Policy":

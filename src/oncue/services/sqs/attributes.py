@@ -315,7 +315,7 @@ def _redrive_allow_policy(value: str) -> str:
 def _document(value: str) -> dict[str, object] | None:
     try:
         document = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
 

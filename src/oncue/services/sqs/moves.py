@@ -273,7 +273,7 @@ def _handle(task_id: str, source_arn: str) -> str:
 def _decoded(handle: str) -> Handle:
     try:
         return msgspec.json.decode(base64.b64decode(handle, validate=True), type=Handle)
-    except (binascii.Error, ValueError):  # msgspec's errors are ValueErrors
+    except (binascii.Error, ValueError, RecursionError):  # msgspec's errors are ValueErrors
         raise refusals.invalid("Value for parameter TaskHandle is invalid.") from None
 
 

@@ -1,6 +1,9 @@
 """Long polls: receivers that wait in line for a lane, and what becomes of a claim whose receiver has gone."""
 
 import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
 
 from oncue import clock
 from oncue.errors import ServiceError
@@ -13,6 +16,7 @@ from oncue.store import backlog, tenants
 IN_FLIGHT_MAX = 120_000
 QUEUES_COUNTED_MAX = 10_000
 NAP_S_MIN = 0.001  # a timer may end a little before the wall clock gets there
+log = logging.getLogger("oncue.sqs")
 
 
 class Line:
@@ -35,7 +39,8 @@ class Polls:
         self._lines: dict[str, Line] = {}
         self._room: dict[str, int] = {}  # what may still be claimed of a lane before its claims are counted
         self._noise: dict[str, Noise] = {}  # of the fair queues
-        self._returning: set[asyncio.Task[None]] = set()
+        self._measuring: set[str] = set()
+        self._background: set[asyncio.Task[None]] = set()
 
     async def receive(self, call: Call, wish: Wish) -> Catch:
         """At once what is there; else, within the wish's or the queue's waiting time, what comes.
@@ -62,7 +67,7 @@ class Polls:
 
     async def stop(self) -> None:
         """Until all claims of receivers that have gone are given back."""
-        await asyncio.gather(*self._returning)
+        await asyncio.gather(*self._background)
 
     async def _wait_in_line(self, call: Call, wish: Wish, catch: Catch, line: Line, until: float) -> Catch:
         lane = catch.queue.lane
@@ -90,9 +95,7 @@ class Polls:
         try:
             catch = await asyncio.shield(work)
         except asyncio.CancelledError:
-            returning = asyncio.create_task(_give_back(call, work))
-            self._returning.add(returning)
-            returning.add_done_callback(self._returning.discard)
+            self._go_on(_give_back(call, work))
             raise
         if len(self._room) >= QUEUES_COUNTED_MAX:
             self._room.clear()
@@ -101,14 +104,34 @@ class Polls:
         known = self._room.get(lane, 0) if catch.held is None else self._in_flight_max - catch.held
         self._room[lane] = known - len(catch.items)
         if catch.queue.fair:
-            self._listen_to_noise(catch)
+            self._listen_to_noise(call, catch)
         return catch
 
-    def _listen_to_noise(self, catch: Catch) -> None:
-        noise = self._noise.setdefault(catch.queue.lane, Noise())
-        if catch.load is not None:
-            noise.measured(catch.load, catch.received_ms / 1000)
+    def _go_on(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _listen_to_noise(self, call: Call, catch: Catch) -> None:
+        lane = catch.queue.lane
+        noise = self._noise.setdefault(lane, Noise())
         noise.claimed(messages.unpack(item.body).group_id for item in catch.items)
+        if lane not in self._measuring and noise.is_old(clock.now()):
+            self._measuring.add(lane)
+            self._go_on(self._measure(call, lane, noise))
+
+    async def _measure(self, call: Call, lane: str, noise: Noise) -> None:
+        """Beside the writers, and nobody waits for it: with a hundred thousand messages in flight it takes a
+        tenth of a second."""
+        try:
+            load, now = await call.transact(
+                lambda inner: (tenants.load(inner.tx, lane, inner.now), inner.now), reads_only=True
+            )
+            noise.measured(load, now)
+        except Exception:
+            log.exception("the tenants of %s could not be measured; the next receive tries again", lane)
+        finally:
+            self._measuring.discard(lane)
 
 
 async def _give_back(call: Call, work: "asyncio.Future[Catch]") -> None:

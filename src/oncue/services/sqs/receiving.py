@@ -14,7 +14,6 @@ from oncue.services.sqs.noise import Noise
 from oncue.services.sqs.queues import Queue
 from oncue.services.sqs.receipts import Receipt
 from oncue.store import backlog, tenants
-from oncue.store.tenants import Load
 
 MESSAGES_MAX = 10
 DEAD_LETTERS_MAX = 1_000  # moved in one receive; the next one goes on
@@ -58,7 +57,6 @@ class Catch:
     due_in_s: float = float("inf")
     held: int | None = None  # live claims on the queue, where they were counted
     full: bool = False  # nothing was claimed because of them
-    load: Load | None = None  # of a fair queue, where it was measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,17 +130,14 @@ def take(call: Call, wish: Wish, room: Room) -> Catch:
     if limit <= 0:
         return Catch(queue, [], received_ms, held=held, full=True)
     noise = room.noise.get(queue.lane) if queue.fair else None
-    load = None
-    if queue.fair and (noise is None or noise.is_old(call.now)):
-        load = tenants.load(call.tx, queue.lane, call.now)
     items = _claim_living(call, queue, limit, until, noise.noisy if noise else ())
     if items:
         if wish.attempt_id is not None:
             _remember(call, queue, wish.attempt_id, items, received_ms)
-        return Catch(queue, items, received_ms, held=held, load=load)
+        return Catch(queue, items, received_ms, held=held)
     due_at = backlog.next_due(call.tx, queue.lane, call.now)
     due_in_s = float("inf") if due_at is None else due_at - call.now
-    return Catch(queue, items, received_ms, due_in_s, held, load=load)
+    return Catch(queue, items, received_ms, due_in_s, held)
 
 
 def shown(catch: Catch, wish: Wish) -> list[dict[str, Any]]:

@@ -37,6 +37,7 @@ class Ssm(Service):
         *,
         Name: str,
         Value: str,
+        AllowedPattern: str | None = None,
         DataType: str | None = None,
         Description: str | None = None,
         Overwrite: bool | None = None,
@@ -45,6 +46,8 @@ class Ssm(Service):
         Type: str | None = None,
     ) -> dict[str, Any]:
         names.check_new(Name)
+        if AllowedPattern:
+            raise refusal("Oncue does not support the parameter AllowedPattern of this operation.")
         former = _newest(call, Name, lock=True)
         if former and not Overwrite:
             raise ServiceError(
