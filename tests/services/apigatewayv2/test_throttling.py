@@ -123,6 +123,21 @@ async def test_a_newcomer_is_not_refused_while_others_hold_everything(house: Hou
     await second.stop()
 
 
+async def test_the_successor_of_a_dead_node_is_not_refused_until_its_share_has_lapsed(
+    house: House, time: Time
+) -> None:
+    wide = [("x", Limit(1_000.0, 500))]
+    dead, successor = Throttles(), Throttles()
+    assert await dead.admit(house.call, wide) is None
+    assert await successor.admit(house.call, wide) is None
+    for _ in range(3):
+        time.at += 1.0
+        await successor.exchange(house.call)
+        assert [await successor.admit(house.call, wide) for _ in range(20)] == [None] * 20
+    await dead.stop()
+    await successor.stop()
+
+
 async def test_a_node_goes_and_its_share_comes_back(house: House, time: Time) -> None:
     stays, goes = nodes = [Throttles(), Throttles()]
     await load(house, time, nodes, [300, 300], 5)

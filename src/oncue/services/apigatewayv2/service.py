@@ -1,6 +1,7 @@
 """API Gateway v2: the operations on HTTP APIs, and the way in for their requests."""
 
 from oncue.services import Call, Service
+from oncue.services.apigatewayv2 import throttles
 from oncue.services.apigatewayv2.apis import Apis
 from oncue.services.apigatewayv2.backends import Integrations
 from oncue.services.apigatewayv2.buckets import Limit
@@ -20,6 +21,10 @@ class Apigatewayv2(Apis, Integrations, Routes, Authorizers, Stages, Service):
 
     def __init__(self, *, account_limit: Limit = ACCOUNT_LIMIT) -> None:
         self._gateway = Gateway(account_limit)
+
+    async def start(self, call: Call) -> None:
+        if not call.store.shared:
+            await call.transact(throttles.begin_anew)
 
     async def stop(self) -> None:
         await self._gateway.stop()

@@ -116,9 +116,7 @@ class Throttles:
             if idle:
                 forget(inner.tx, inner.now - FORGOTTEN_S)
             # always in the same order: two nodes never wait for each other
-            return {
-                name: visit(inner.tx, name, self.node, demands[name], inner.now) for name in sorted(demands)
-            }
+            return {name: visit(inner, name, self.node, demands[name]) for name in sorted(demands)}
 
         if demands or idle:
             for name, share in (await call.transact(trade, durable=False)).items():
@@ -127,9 +125,7 @@ class Throttles:
 
     async def _take_up(self, call: Call, name: str, limit: Limit) -> Lease:
         """The first request of a limit waits until this node has its share."""
-        share = await call.transact(
-            lambda inner: visit(inner.tx, name, self.node, 0.0, inner.now, least=JOIN_SHARE), durable=False
-        )
+        share = await call.transact(lambda inner: visit(inner, name, self.node, 0.0), durable=False)
         if held := self._leases.get(name):
             return held  # by a request beside this one
         if len(self._leases) >= BUCKETS_MAX:
@@ -156,19 +152,26 @@ class Throttles:
             LOG.info("throttle %s: %d requests, %d refused", name, lease.bucket.asked, lease.bucket.refused)
 
 
-def visit(tx: Transaction, name: str, node: str, demand: float, now: float, *, least: float = 0.0) -> float:
-    """Writes what `node` is asked for and returns its share, at least `least`.
+def visit(call: Call, name: str, node: str, demand: float) -> float:
+    """Writes what `node` is asked for and returns its share, at least JOIN_SHARE.
 
     A node yields at once what it should not hold and takes only what is free: the shares never come to more
-    than the whole, but for what newcomers begin with.
+    than the whole, but for what newcomers live on until the others have yielded, or are known to have died.
+    On a store that is not shared the others are this node's former lives.
     """
+    tx, now = call.tx, call.now
     entries = _opened(tx, name, now)
     others = {other: entry for other, entry in entries.items() if other != node}
     demands = {node: demand} | {other: entry.demand for other, entry in others.items()}
     free = max(0.0, 1.0 - sum(entry.share for entry in others.values()))
-    share = max(min(share_of(node, demands), free), least)
+    share = max(min(share_of(node, demands), free), min(JOIN_SHARE, share_of(node, demands)))
     _save(tx, name, others | {node: Entry(demand, share, now)}, now)
     return share
+
+
+def begin_anew(call: Call) -> None:
+    """On a store that nobody shares, whoever holds something is a former life of this node."""
+    call.tx.run("DELETE FROM apigatewayv2_throttles")
 
 
 def leave(tx: Transaction, name: str, node: str, *, now: float) -> None:
