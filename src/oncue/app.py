@@ -18,6 +18,7 @@ from oncue.http.artifacts import Artifacts
 from oncue.http.dispatch import Dispatch
 from oncue.http.keys import Keys
 from oncue.http.keys import read as read_keys
+from oncue.http.sequencing import Sequencing
 from oncue.http.server import Server
 from oncue.http.web import Door
 from oncue.services import Call, Service
@@ -91,7 +92,9 @@ class App:
             arns.ACCOUNT_DEFAULT, arns.REGION_DEFAULT, self.services, self.store, base_url=self.endpoint
         )
         dispatch = Dispatch(self.services, self.store, self.keys, call_once=config.call_once)
-        door = Door(dispatch, self.call, apis, sns, Artifacts(self.store, self.keys), self.keys)
+        artifacts = Artifacts(self.store, self.keys)
+        sequencing = Sequencing(self.call, self.keys)
+        door = Door(dispatch, self.call, apis, sns, artifacts, sequencing, self.keys)
         self.server = Server(door, config.host, config.port)
 
     async def run(self, ready: Callable[[], None]) -> None:

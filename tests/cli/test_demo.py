@@ -17,7 +17,8 @@ def test_the_story_ends_well_and_leaves_nothing_running(tmp_path: pathlib.Path) 
     )
     assert told.returncode == 0, told.stdout + told.stderr
     assert "sees v1.1: wrong" in told.stdout
-    assert "sees v1.2" in told.stdout
+    assert told.stdout.count("sees v1.2") == 2
+    assert "superseded by v1.2" in told.stdout
     assert "60 acknowledged" in told.stdout
     assert "60 processed, 0 missing" in told.stdout
     assert (tmp_path / ".oncue/demo/oncue.db").is_file()

@@ -11,7 +11,7 @@ from save import save
 def handler(event, context):
     post = event["pathParameters"]["id"]
     path = event["rawPath"]
-    table = os.environ["NAIVE_TABLE" if "/naive/" in path else "TABLE"]
+    table = os.environ[table_of(path)]
     if event["requestContext"]["http"]["method"] == "PUT":
         return put(table, post, event)
     if path.endswith("/history"):
@@ -20,6 +20,14 @@ def handler(event, context):
     if item is None:
         return answer(404, {"message": f"There is no draft of {post}."})
     return answer(200, shown(item))
+
+
+def table_of(path):
+    """The variable that names the table of the way that was asked for."""
+    for way in ("naive", "sequenced"):
+        if f"/{way}/" in path:
+            return f"{way.upper()}_TABLE"
+    return "TABLE"
 
 
 def put(table, post, event):

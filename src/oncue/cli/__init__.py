@@ -9,6 +9,8 @@ COMMANDS = {
     "demo": ("oncue.cli.demo", "Play the story of the README: drafts saved by events, and nothing lost."),
     "deploy": ("oncue.cli.deploy", "Deploy a SAM or CloudFormation template to a running server."),
     "logs": ("oncue.cli.logs", "Show what a function has logged."),
+    "sequencing": ("oncue.cli.sequencing", "Set, show and reset the sequencing of mappings and keys."),
+    "why": ("oncue.cli.sequencing", "Say what became of a message."),
     "aws": ("oncue.cli.aws", "The AWS CLI, pointed at our server."),
 }
 

@@ -1,5 +1,6 @@
 """The command line as an AWS client: boto3 against our endpoint, and the words for when nobody answers."""
 
+import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from oncue import config
 from oncue.errors import SetupError
 
 TIMEOUT_S = 60
+REFUSAL_BYTES_MAX = 10_000
 MISSING = "`oncue {}` needs packages that are not installed: pip install 'oncue[deploy]'."
 
 
@@ -71,7 +73,21 @@ class Clients:
             self._send("PUT", address, data)
         return True
 
-    def _send(self, method: str, address: str, data: bytes) -> None:
+    def ask(self, method: str, path: str, data: bytes = b"") -> dict[str, Any]:
+        """One of our own pages that answers in JSON. A refusal is its sentence."""
+        with self.answering():
+            try:
+                reply: dict[str, Any] = json.loads(self._send(method, f"{self.endpoint}{path}", data))
+                return reply
+            except urllib.error.HTTPError as error:
+                detail = error.read(REFUSAL_BYTES_MAX)
+                try:
+                    sentence = str(json.loads(detail)["message"])
+                except (ValueError, KeyError):
+                    raise SetupError(f"{self.endpoint} refused: {error.code}") from None
+                raise SetupError(sentence) from None
+
+    def _send(self, method: str, address: str, data: bytes) -> bytes:
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
 
@@ -83,5 +99,6 @@ class Clients:
         request = urllib.request.Request(
             address, data=body, method=method, headers=dict(signed.headers.items())
         )
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S):
-            pass
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:
+            content: bytes = reply.read()
+        return content

@@ -19,7 +19,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from oncue import clock, config
-from oncue.cli import deploying
+from oncue.cli import deploying, sequencing
 from oncue.cli.clients import Clients
 from oncue.errors import SetupError
 from oncue.http import ports
@@ -39,6 +39,7 @@ STOP_S = 15.0
 LOOK_EVERY_S = 0.02
 FONTS = re.compile(r"@font-face \{.*?\n    \}\n", re.S)  # which a picture would fetch from a network
 WAYS = {"naive": "/naive/posts", "correct": "/posts"}
+SEQUENCED = "/sequenced/posts"  # the naive handler and one tag
 
 
 @click.command()
@@ -62,7 +63,7 @@ def demo(port: int | None, events: int, stay: bool | None, picture: Path | None)
         stage.start()
         api = stage.deploy()
         two_ways(console, api)
-        wrong_order(console, api)
+        wrong_order(console, stage, api)
         power_cut(console, stage, api, events)
         if picture is not None:
             drawn = console.export_svg(title="make demo")
@@ -80,6 +81,7 @@ class Stage:
         self._console = console
         self.port = port
         self._child: Child | None = None
+        self._clients = Clients(self.endpoint, command="demo")
 
     @property
     def endpoint(self) -> str:
@@ -123,9 +125,7 @@ class Stage:
 
     def deploy(self) -> "Api":
         begun = clock.monotonic()
-        deployed = deploying.deploy_stack(
-            example_folder() / "template.yaml", STACK, clients=Clients(self.endpoint, command="demo")
-        )
+        deployed = deploying.deploy_stack(example_folder() / "template.yaml", STACK, clients=self._clients)
         taken_s = clock.monotonic() - begun
         self._console.print(
             f"\n[bold]2. An application[/]: examples/{EXAMPLE}/template.yaml, a plain SAM template, "
@@ -150,6 +150,15 @@ class Stage:
                 clock.pause(LOOK_EVERY_S * 10)
         except KeyboardInterrupt:
             self._console.print()
+
+    def timeline(self, key: str) -> list[dict[str, Any]]:
+        """What became of the messages of a sequenced key, in the order of their arrival; [] before the
+        first."""
+        try:
+            found = self._clients.ask("GET", f"/_oncue/sequencing?key={key}")["Keys"][0]["Timeline"]
+        except SetupError:
+            return []
+        return [one for one in found if one.get("EndedAt")]
 
     def stop(self) -> None:
         if self._child is not None and self._child.running:
@@ -203,35 +212,44 @@ def two_ways(console: Console, api: Api) -> None:
     )
 
 
-def wrong_order(console: Console, api: Api) -> None:
-    """v1.2, v1.0, v1.1, twice each, to a handler that overwrites and to one that compares."""
+def wrong_order(console: Console, stage: Stage, api: Api) -> None:
+    """v1.2, v1.0, v1.1, twice each, to a handler that overwrites, to one that compares, and to the first one
+    with a tag."""
     versions = [version for version in ORDER for _ in range(COPIES)]
     for number, version in enumerate(versions, 1):
         for way, path in WAYS.items():
             api.ask("POST", f"{path}/story/drafts", {"version": version, "text": f"the text of {version}"})
 
             _await(lambda way=way, number=number: len(api.history(way, "story")["arrivals"]) >= number)
+        api.ask("POST", f"{SEQUENCED}/story/drafts", {"version": version, "text": f"the text of {version}"})
+        _await(lambda number=number: len(stage.timeline("story")) >= number)
     histories = {way: api.history(way, "story") for way in WAYS}
     readers = {way: api.ask("GET", f"{path}/story")["version"] for way, path in WAYS.items()}
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 3, 0, 0))
-    for name in ("arrived", "draft", "a handler that overwrites", "a handler that compares"):
+    readers["sequenced"] = api.ask("GET", f"{SEQUENCED}/story")["version"]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    heads = "overwrites", "compares", "overwrites, a tag"
+    for name in ("arrived", "draft", *heads):
         table.add_column(name, justify="right" if name == "arrived" else "left")
     start = histories["naive"]["arrivals"][0]["arrived_ms"]
-    for naive, correct in zip(*(histories[way]["arrivals"] for way in WAYS), strict=True):
-        table.add_row(
-            f"+{naive['arrived_ms'] - start} ms", naive["version"], naive["outcome"], correct["outcome"]
-        )
+    arrivals = [histories[way]["arrivals"] for way in WAYS]
+    for naive, correct, tagged in zip(*arrivals, stage.timeline("story"), strict=True):
+        outcomes = naive["outcome"], correct["outcome"], sequencing.sentence(tagged)
+        table.add_row(f"+{naive['arrived_ms'] - start} ms", naive["version"], *outcomes)
     table.add_section()
     table.add_row(
         "",
         "[bold]reader[/]",
         f"[red]sees {readers['naive']}: wrong[/]",
         f"[green]sees {readers['correct']}[/]",
+        f"[green]sees {readers['sequenced']}[/]",
     )
-    console.print(f"\n[bold]4. Events in the wrong order[/]: {', '.join(ORDER)}, each {COPIES} times")
+    console.print(
+        f"\n[bold]4. Events in the wrong order[/]: {', '.join(ORDER)}, each {COPIES} times, to a handler that"
+    )
     console.print(Padding(table, (0, 0, 0, 3)))
-    if readers["correct"] != max(ORDER):
-        raise SetupError(f"The reader should see {max(ORDER)} and sees {readers['correct']}.")
+    for way in ("correct", "sequenced"):
+        if readers[way] != max(ORDER):
+            raise SetupError(f"The reader should see {max(ORDER)} and sees {readers[way]}.")
 
 
 @dataclass

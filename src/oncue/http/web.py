@@ -14,6 +14,7 @@ from oncue.http import signature
 from oncue.http.artifacts import Artifacts
 from oncue.http.dispatch import Dispatch
 from oncue.http.keys import Keys
+from oncue.http.sequencing import Sequencing
 from oncue.protocol import Reply, Request
 from oncue.services import Call
 from oncue.services.apigatewayv2 import Apigatewayv2
@@ -64,6 +65,7 @@ class Door:
         apis: Apigatewayv2,
         sns: Sns,
         artifacts: Artifacts,
+        sequencing: Sequencing,
         keys: Keys,
     ) -> None:
         self._dispatch = dispatch
@@ -72,6 +74,7 @@ class Door:
         self._apis = apis
         self._sns = sns
         self._artifacts = artifacts
+        self._sequencing = sequencing
         names = sorted(dispatch.services)
         status = ",".join(f'"{name}":"running"' for name in names)
         about = f'"edition":"oncue","version":"{oncue.__version__}"'
@@ -105,6 +108,12 @@ class Door:
             return Outgoing(status, [("content-type", "application/octet-stream")], body)
         if incoming.path == THROTTLES and incoming.method == "GET":
             return self._throttles(incoming)
+        if incoming.path.startswith(self._sequencing.prefix):
+            try:
+                status, body = await self._sequencing.answer(_request(incoming))
+            except ServiceError as error:
+                return refused(error.status, error.message)
+            return Outgoing(status, JSON, body)
         return refused(404, f"There is no page {incoming.path}.")
 
     def _throttles(self, incoming: Incoming) -> Outgoing:

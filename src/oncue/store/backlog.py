@@ -254,6 +254,39 @@ def give_back(tx: Transaction, item: Item, *, now: float) -> bool:
     return True
 
 
+def set_aside(tx: Transaction, item: Item, to_lane: str, *, now: float) -> None:
+    """The claimed item, under its id and with its end, lies in another lane from now on, claimed by nobody;
+    the attempt does not count, and its group goes on without it."""
+    tx.run(
+        """
+        UPDATE backlog SET lane = :to_lane, claim = NULL, due_at = :now, attempts = attempts - 1
+        WHERE id = :id AND lane = :lane AND claim = :claim
+        """,
+        to_lane=to_lane,
+        now=now,
+        id=item.id,
+        lane=item.lane,
+        claim=item.claim,
+    )
+    if item.group is not None:
+        _reopen(tx, item.lane, item.group, now)
+        tx.wake(item.lane)
+
+
+def put_back(tx: Transaction, from_lane: str, lane: str, *, now: float) -> None:
+    """All items of `from_lane` lie in `lane` again, at the places that their ids say, due at once."""
+    rows = tx.all(
+        "UPDATE backlog SET lane = :lane, due_at = :now WHERE lane = :from_lane RETURNING group_key",
+        lane=lane,
+        now=now,
+        from_lane=from_lane,
+    )
+    for name in sorted({row["group_key"] for row in rows if row["group_key"] is not None}):
+        tx.run(PUT_GROUP, lane=lane, name=name, due_at=now)
+        _reopen(tx, lane, name, now)
+    tx.wake(lane)
+
+
 def keep_for(tx: Transaction, lane: str, retention_s: float) -> int:
     """Let every item of a lane expire so long after it was put."""
     return tx.run(

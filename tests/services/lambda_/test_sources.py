@@ -290,9 +290,9 @@ async def test_a_mapping_is_made_once(local: Local) -> None:
     got = await local.lambda_.get_event_source_mapping(UUID=made["UUID"])
     assert got["State"] == "Disabled"
     tags = {"Resource": got["EventSourceMappingArn"]}
-    await local.lambda_.tag_resource(**tags, Tags={"oncue:sequencing": "x", "a": "b"})
+    await local.lambda_.tag_resource(**tags, Tags={"oncue:sequencing": "serial key=/id", "a": "b"})
     await local.lambda_.untag_resource(**tags, TagKeys=["a"])
-    assert await local.lambda_.list_tags(**tags) == {"Tags": {"oncue:sequencing": "x"}}
+    assert await local.lambda_.list_tags(**tags) == {"Tags": {"oncue:sequencing": "serial key=/id"}}
 
 
 async def test_a_mapping_that_another_node_made_is_noticed(opened: Store) -> None:

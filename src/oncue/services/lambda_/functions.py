@@ -12,6 +12,7 @@ from oncue.services import Call, reads_only
 from oncue.services.lambda_ import configuration, names
 from oncue.services.lambda_.configuration import invalid
 from oncue.services.lambda_.names import LATEST, FunctionName
+from oncue.services.lambda_.sequencing import settings as sequences
 from oncue.store import Row, blobs
 
 ARTIFACTS_BUCKET = "oncue-artifacts"  # names what our CLI has put into the store, by SHA-256
@@ -77,6 +78,7 @@ class Functions:
             raise ServiceError(
                 "ResourceConflictException", f"Function already exist: {name.name}", 409, Type="User"
             )
+        sequences.refresh_function(call, name)  # a mapping may be older than its function
         call.tx.wake(CHANGED_TOPIC)
         if Publish:
             row = publish(call, row, None)
@@ -474,6 +476,7 @@ def _check_new_name(name: str) -> None:
 
 
 def _check_tags(tags: dict[str, str]) -> None:
+    sequences.check_tags(tags)
     if len(tags) > configuration.TAGS_MAX:
         raise invalid(f"A resource can have up to {configuration.TAGS_MAX} tags.")
 

@@ -10,6 +10,7 @@ from oncue.services import Call, reads_only
 from oncue.services.lambda_ import configuration, functions, names
 from oncue.services.lambda_.configuration import invalid
 from oncue.services.lambda_.names import FunctionName as Name
+from oncue.services.lambda_.sequencing import settings as sequences
 from oncue.store import Row
 
 TOPIC = "lambda/mappings"  # rung when any mapping changes
@@ -72,6 +73,8 @@ class Mappings:
             """,
             **row,
         )
+        sequences.check_tags(Tags or {})
+        sequences.refresh(call, row)
         call.tx.wake(TOPIC)
         return described(row, "Creating")
 
@@ -155,10 +158,12 @@ class Mappings:
             "modified_at": call.now,
         }
         _save(call, row)
+        sequences.refresh(call, row)
         return described(row, state)
 
     def delete_event_source_mapping(self, call: Call, *, UUID: str) -> dict[str, Any]:
         row = load(call, UUID, lock=True)
+        sequences.retire(call, row)
         call.tx.run("DELETE FROM lambda_mappings WHERE uuid = :uuid", uuid=UUID)
         call.tx.wake(TOPIC)
         return described(row, "Deleting")
@@ -179,10 +184,20 @@ def load(call: Call, uuid: str, *, lock: bool = False) -> Row:
 
 
 def enabled(call: Call) -> list[Row]:
-    """Every enabled mapping of every owner."""
+    """Every enabled mapping of every owner; `rule` is the line by which it is sequenced, '' for none."""
     return call.tx.all(
-        "SELECT * FROM lambda_mappings WHERE enabled = 1 ORDER BY uuid LIMIT :limit", limit=MAPPINGS_MAX
+        """
+        SELECT m.*, COALESCE(s.rule, '') AS rule
+        FROM lambda_mappings m LEFT JOIN lambda_sequences s ON s.mapping = m.uuid
+        WHERE m.enabled = 1 ORDER BY m.uuid LIMIT :limit
+        """,
+        limit=MAPPINGS_MAX,
     )
+
+
+def settings_of(row: Row) -> Settings:
+    settings: Settings = msgspec.json.decode(row["settings"])
+    return settings
 
 
 def name_of(row: Row) -> Name:
@@ -197,6 +212,9 @@ def set_tags(call: Call, row: Row, tags: dict[str, str]) -> None:
         tags=msgspec.json.encode(tags).decode(),
         uuid=row["uuid"],
     )
+    sequences.check_tags(tags)
+    sequences.refresh(call, row | {"tags": msgspec.json.encode(tags).decode()})
+    call.tx.wake(TOPIC)
 
 
 def described(row: Row, state: str | None = None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from oncue.errors import ServiceError
 from oncue.services import Call, reads_only
 from oncue.services.lambda_ import functions, mappings, names
 from oncue.services.lambda_.configuration import invalid
+from oncue.services.lambda_.sequencing import settings
 from oncue.store import Row
 
 POLICY_BYTES_MAX = 20_480
@@ -117,6 +118,8 @@ def _retag(call: Call, resource: str, added: dict[str, str], removed: list[str])
     tags = {key: value for key, value in (old | added).items() if key not in removed}
     if kind == "function":
         functions.set_tags(call, row, tags)
+        settings.refresh_function(call, names.FunctionName(row["account"], row["region"], row["name"], None))
+        call.tx.wake(mappings.TOPIC)
     else:
         mappings.set_tags(call, row, tags)
 

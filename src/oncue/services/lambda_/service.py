@@ -11,11 +11,13 @@ from oncue.services.lambda_.invocations import Invoker
 from oncue.services.lambda_.journal import Journal
 from oncue.services.lambda_.mappings import Mappings
 from oncue.services.lambda_.permissions import Permissions
+from oncue.services.lambda_.sequencing.operations import Sequencing
+from oncue.services.lambda_.sequencing.poller import poller
 from oncue.services.lambda_.sources import Sources
 from oncue.workers.pool import Pool
 
 
-class Lambda(Functions, Mappings, Permissions, Service):
+class Lambda(Functions, Mappings, Permissions, Sequencing, Service):
     """Functions are rows, their code blobs; they run in the pool of the node that is asked.
 
     `retry_after_s` are the pauses before an asynchronous invocation that failed is tried again.
@@ -28,7 +30,7 @@ class Lambda(Functions, Mappings, Permissions, Service):
         self._journal = Journal()
         self._invoker = Invoker(pool, self._journal)
         self._runner = Runner(self._invoker, retry_after_s)
-        self._sources = Sources(self._invoker)
+        self._sources = Sources(self._invoker, poller)
 
     async def start(self, call: Call) -> None:
         self._journal.start(call)

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -21,6 +21,7 @@ from oncue.services.lambda_ import mappings, records
 from oncue.services.lambda_.invocations import Invoker, Target
 from oncue.services.lambda_.leases import LEASE_S, Leases
 from oncue.services.lambda_.records import Message
+from oncue.services.lambda_.sequencing import settings
 from oncue.store import Row
 
 RECEIVE_MAX = 10
@@ -42,10 +43,11 @@ log = logging.getLogger("oncue.lambda")
 
 
 class Sources:
-    """One per node: keeps one poller for each enabled mapping."""
+    """One per node: keeps one poller for each enabled mapping, made by `make`."""
 
-    def __init__(self, invoker: Invoker) -> None:
+    def __init__(self, invoker: Invoker, make: "Callable[[Invoker, Call, Row], Poller]") -> None:
         self._invoker = invoker
+        self._make = make
         self._pollers: dict[str, Poller] = {}
         self._retired: list[Poller] = []
         self._task: asyncio.Task[None] | None = None
@@ -65,6 +67,7 @@ class Sources:
                 try:
                     rows = await call.transact(mappings.enabled, reads_only=True)
                     await self._adjust(call, {row["uuid"]: row for row in rows})
+                    await _release_forsaken(call)
                 except Exception:
                     log.exception("the event source mappings could not be read; trying again")
                 await bell.wait(LOOK_EVERY_S)
@@ -72,13 +75,13 @@ class Sources:
     async def _adjust(self, call: Call, rows: dict[str, Row]) -> None:
         for uuid, poller in list(self._pollers.items()):
             row = rows.get(uuid)
-            if row is None or row["revision"] != poller.revision:
+            if row is None or (row["revision"], row["rule"]) != (poller.revision, poller.rule):
                 await poller.retire()
                 self._retired.append(self._pollers.pop(uuid))
         self._retired = [poller for poller in self._retired if poller.busy]
         for uuid, row in rows.items():
             if uuid not in self._pollers:
-                self._pollers[uuid] = Poller(self._invoker, call, row)
+                self._pollers[uuid] = self._make(self._invoker, call, row)
 
 
 class Poller:
@@ -90,6 +93,7 @@ class Poller:
 
     def __init__(self, invoker: Invoker, call: Call, row: Row) -> None:
         self.revision: str = row["revision"]
+        self.rule: str = row["rule"]
         self._invoker = invoker
         self._call = call.on_behalf(row["account"], row["region"])
         self._name = mappings.name_of(row)
@@ -259,7 +263,10 @@ class Poller:
             await self._give_back([message for messages, _ in batches for message in messages])
             raise
         log.warning("%s: %s is throttled; a batch will come again", self._queue_arn, self._name.asked_arn)
-        await self._leases.leave([message for messages, _ in batches for message in messages])
+        await self._put_off([message for messages, _ in batches for message in messages])
+
+    async def _put_off(self, messages: list[Message]) -> None:
+        await self._leases.leave(messages)
 
     async def _perform(self, batches: Sequence[Batch]) -> None:
         """Run the batches one after the other; what comes after a failure is given back: order holds."""
@@ -318,6 +325,13 @@ class Poller:
             await self._call.transact(give_back)
 
 
+async def _release_forsaken(call: Call) -> None:
+    for row in await call.transact(settings.forsaken, reads_only=True):
+        owner = call.on_behalf(row["account"], row["region"])
+        with suppress(ServiceError):  # the queue is gone, and its messages with it
+            await owner.transact(lambda call, row=row: settings.release(call, row))  # type: ignore[misc]
+
+
 def _entries(messages: Sequence[Message]) -> list[list[dict[str, Any]]]:
     entries = [
         {"Id": str(index), "ReceiptHandle": message["ReceiptHandle"]}
@@ -329,6 +343,4 @@ def _entries(messages: Sequence[Message]) -> list[list[dict[str, Any]]]:
 async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError, Exception):
-            await task
+    await asyncio.gather(*tasks, return_exceptions=True)  # but not deaf to a cancellation of the caller

@@ -39,6 +39,11 @@ class Queue:
         return f"sqs/{self.id}"
 
     @property
+    def aside(self) -> str:
+        """The lane of the messages that a consumer has set aside."""
+        return f"sqs/{self.id}/aside"
+
+    @property
     def arn(self) -> str:
         return arns.build("sqs", self.region, self.account, self.name)
 
@@ -139,9 +144,10 @@ def described(call: Call, queue: Queue, names: list[str]) -> dict[str, str]:
         described["LastModifiedTimestamp"] = str(int(queue.modified_at))
     if any(name.startswith("Approximate") for name in wanted):
         counts = backlog.counts(call.tx, queue.lane, call.now)
+        aside = backlog.counts(call.tx, queue.aside, call.now)
         numbers = {
             "ApproximateNumberOfMessages": counts.ready,
-            "ApproximateNumberOfMessagesNotVisible": counts.claimed,
+            "ApproximateNumberOfMessagesNotVisible": counts.claimed + aside.ready,
             "ApproximateNumberOfMessagesDelayed": counts.delayed,
         }
         described.update({name: str(number) for name, number in numbers.items() if name in wanted})

@@ -130,7 +130,7 @@ def take(call: Call, wish: Wish, room: Room) -> Catch:
     if limit <= 0:
         return Catch(queue, [], received_ms, held=held, full=True)
     noise = room.noise.get(queue.lane) if queue.fair else None
-    items = _claim_living(call, queue, limit, until, noise.noisy if noise else ())
+    items = claim_living(call, queue, limit, until, noise.noisy if noise else ())
     if items:
         if wish.attempt_id is not None:
             _remember(call, queue, wish.attempt_id, items, received_ms)
@@ -145,8 +145,8 @@ def shown(catch: Catch, wish: Wish) -> list[dict[str, Any]]:
     return [_shown(catch, item, wish) for item in catch.items]
 
 
-def _claim_living(
-    call: Call, queue: Queue, limit: int, until: float, noisy: tuple[str, ...]
+def claim_living(
+    call: Call, queue: Queue, limit: int, until: float, noisy: tuple[str, ...] = ()
 ) -> list[backlog.Item]:
     claim = backlog.claim_groups if queue.settings.fifo else backlog.claim
     if queue.fair:
@@ -178,9 +178,25 @@ def _dead_lettered(call: Call, queue: Queue, item: backlog.Item) -> bool:
     target = queues.by_arn(call, settings.dead_letter_arn)
     if target is None:
         return False
+    move_to_dead_letters(call, queue, item, target)
+    return True
+
+
+def move_to_dead_letters(
+    call: Call,
+    queue: Queue,
+    item: backlog.Item,
+    target: Queue,
+    more: Mapping[str, tuple[str, str | bytes]] | None = None,
+) -> None:
+    """`more` message attributes are added where there is room for them."""
     message = messages.unpack(item.body)
     moved = msgspec.structs.replace(message, dead_letter_source=queue.arn)
-    since = call.now if settings.fifo else message.sent_ms / 1000
+    if more and len(message.attributes | dict(more)) <= messages.ATTRIBUTES_MAX:
+        together = message.attributes | dict(more)
+        digest = messages.md5_of_attributes(together)
+        moved = msgspec.structs.replace(moved, attributes=together, attributes_md5=digest)
+    since = call.now if queue.settings.fifo else message.sent_ms / 1000
     backlog.move(
         call.tx,
         item,
@@ -191,7 +207,6 @@ def _dead_lettered(call: Call, queue: Queue, item: backlog.Item) -> bool:
     )
     if queue.fair:
         backlog.forget_tenant(call.tx, queue.lane, message.group_id)
-    return True
 
 
 def _shown(catch: Catch, item: backlog.Item, wish: Wish) -> dict[str, Any]:

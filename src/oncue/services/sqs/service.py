@@ -19,6 +19,7 @@ from oncue.services.sqs import (
     refusals,
     sending,
 )
+from oncue.services.sqs.aside import Aside
 from oncue.services.sqs.mover import Mover
 from oncue.services.sqs.polls import IN_FLIGHT_MAX, Polls
 from oncue.services.sqs.queues import Queue
@@ -34,7 +35,7 @@ Reply = dict[str, Any]
 Entries = Sequence[Mapping[str, Any]]
 
 
-class Sqs(Service):
+class Sqs(Aside, Service):
     """Queues are rows, their messages items of the backlog in the lane `sqs/<queue id>`.
 
     `waits` brings back AWS's minutes of waiting: a name is free 60 seconds after its queue was deleted, and
@@ -138,6 +139,7 @@ class Sqs(Service):
         call.tx.run("DELETE FROM sqs_attempts WHERE queue_id = :id", id=queue.id)
         moves.forget(call, queue)
         backlog.clear(call.tx, queue.lane)
+        backlog.clear(call.tx, queue.aside)
         if self._waits:
             self._note_deleted(call, queue)
         call.tx.wake(queue.lane)
@@ -219,6 +221,7 @@ class Sqs(Service):
         retention_s = int(stored["MessageRetentionPeriod"])
         if retention_s != queue.settings.retention_s:
             backlog.keep_for(call.tx, queue.lane, retention_s)
+            backlog.keep_for(call.tx, queue.aside, retention_s)
 
     def _update(self, call: Call, queue: Queue, stored: dict[str, str]) -> None:
         call.tx.run(
@@ -238,6 +241,7 @@ class Sqs(Service):
             )
         call.tx.run("UPDATE sqs_queues SET purged_at = :now WHERE id = :id", now=call.now, id=queue.id)
         backlog.clear(call.tx, queue.lane)
+        backlog.clear(call.tx, queue.aside)
 
     def add_permission(
         self, call: Call, *, QueueUrl: str, Label: str, AWSAccountIds: list[str], Actions: list[str]
