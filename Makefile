@@ -4,11 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.locked
 
-<<<<<<< HEAD
-.PHONY: help setup demo serve test browser check bench models coverage format clean
-=======
-.PHONY: help setup demo serve test ecosystem check bench models coverage format clean
->>>>>>> main
+.PHONY: help setup demo serve test browser ecosystem check bench models coverage format clean
 help:            ## these lines
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -30,15 +26,13 @@ serve: setup     ## a server on 127.0.0.1:4566
 test: setup      ## every test, on SQLite and PostgreSQL
 	@$(BIN)/python -m pytest
 
-<<<<<<< HEAD
 browser:         ## Debian's Chromium, for the test of the drafts page (as root; once)
 	@test -x /usr/bin/chromium || apt-get install -y -q --no-install-recommends chromium
-=======
+
 ecosystem:       ## the clients that tests/ecosystem drives: kombu, Celery, sqs-consumer (needs npm); then make test
 	@test -x .venv-ecosystem/bin/python || $(PYTHON) -m venv .venv-ecosystem
 	@.venv-ecosystem/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/ecosystem.txt
 	@cd tests/ecosystem/node && npm ci --silent --no-audit --no-fund
->>>>>>> main
 
 check: setup     ## the one gate: format, lint, types, import contracts, house style
 	@$(BIN)/ruff format --check -q .

@@ -106,14 +106,14 @@ class Door:
             except ServiceError as error:
                 return refused(error.status, error.message)
             return Outgoing(status, [("content-type", "application/octet-stream")], body)
-        if incoming.path == THROTTLES and incoming.method == "GET":
-            return self._throttles(incoming)
         if incoming.path.startswith(self._sequencing.prefix):
             try:
                 status, body = await self._sequencing.answer(_request(incoming))
             except ServiceError as error:
                 return refused(error.status, error.message)
             return Outgoing(status, JSON, body)
+        if incoming.path == THROTTLES and incoming.method == "GET":
+            return self._throttles(incoming)
         return refused(404, f"There is no page {incoming.path}.")
 
     def _throttles(self, incoming: Incoming) -> Outgoing:
