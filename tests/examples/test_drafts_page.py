@@ -73,7 +73,7 @@ def test_calm_every_way_ends_on_the_newest(page: Page) -> None:
         page.keyboard.type("and on ", delay=45)
         if count(page, "call", "throttled"):
             break
-    for way in ("call", "naive", "careful"):
+    for way in ("call", "naive", "careful", "sequenced"):
         sees(page, way, NEWEST)
     assert count(page, "call", "throttled") >= 1, "the writer is faster than the gateway lets it"
     assert count(page, "call", "skipped") >= 1
@@ -91,14 +91,17 @@ def test_rough_the_last_arrival_is_the_wrong_one(page: Page) -> None:
     page.get_by_role("textbox", name="Your draft").focus()
     page.keyboard.type("The harbour lamps came", delay=45)
     sees(page, "naive", BEHIND)
-    sees(page, "careful", NEWEST)
-    sees(page, "call", NEWEST)
+    for way in ("call", "careful", "sequenced"):
+        sees(page, way, NEWEST)
     typed = page.get_by_role("textbox", name="Your draft").input_value()
     expect(page.locator("[data-way=careful] q")).to_contain_text(typed[-10:])
     assert count(page, "careful", "executed") > page.locator("#line li").count(), "some came twice"
     expect(page.locator("#line")).to_contain_text("superseded")
     page.get_by_role("button", name="Last arrival wins").click()
     expect(page.locator("#line")).to_contain_text("overwrote a newer one")
+    page.get_by_role("button", name="Put in order").click()
+    expect(page.locator("#line")).not_to_contain_text("overwrote")
+    expect(page.locator("#line")).to_contain_text("superseded, never run")
 
 
 def test_by_keyboard_on_a_phone_in_the_dark(page: Page) -> None:
