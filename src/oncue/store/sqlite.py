@@ -85,9 +85,6 @@ class SqliteStore:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._columns: dict[str, list[str]] = {}
         self._readers: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
-        self._log_pages = 0
-        self._synced = True
-        self._stopped = False
 
     async def start(self) -> None:
         """SetupError when the file is in use, is no database of ours, is damaged, or is of a newer
@@ -99,6 +96,7 @@ class SqliteStore:
         except BaseException:
             os.close(self._lock)
             raise
+        self._log_pages, self._synced, self._stopped = 0, True, False
         self._connection.set_wal_hook(self._logged)  # instead of SQLite's own, which is silent about errors
         for _ in range(READERS):
             reader = _connected(self._path, apsw.SQLITE_OPEN_READWRITE)
