@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.locked
 
-.PHONY: help setup demo serve test ecosystem check bench models coverage format clean
+.PHONY: help setup demo serve test browser ecosystem check bench models coverage format clean
 help:            ## these lines
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -25,6 +25,9 @@ serve: setup     ## a server on 127.0.0.1:4566
 
 test: setup      ## every test, on SQLite and PostgreSQL
 	@$(BIN)/python -m pytest
+
+browser:         ## Debian's Chromium, for the test of the drafts page (as root; once)
+	@test -x /usr/bin/chromium || apt-get install -y -q --no-install-recommends chromium
 
 ecosystem:       ## the clients that tests/ecosystem drives: kombu, Celery, sqs-consumer (needs npm); then make test
 	@test -x .venv-ecosystem/bin/python || $(PYTHON) -m venv .venv-ecosystem

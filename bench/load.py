@@ -2,7 +2,9 @@
 
 import asyncio
 import datetime
+import itertools
 import json
+import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -11,6 +13,8 @@ import httptools
 
 HOST = "127.0.0.1"
 REQUEST_S_MAX = 30.0
+INVOCATION = b"2c9d8f0e-6d0a-4f5a-9b1e-000000000000"
+CALLS = itertools.count(random.randrange(10**11))
 USER_AGENT = (
     "Boto3/1.44.5 md/Botocore#1.44.5 ua/2.1 os/linux#6.18 md/arch#x86_64 lang/python#3.11.7 "
     "md/pyimpl#CPython cfg/retry-mode#legacy Botocore/1.44.5"
@@ -40,7 +44,8 @@ class Connection(asyncio.Protocol):
         if self.transport is None or self.transport.is_closing():
             await loop.create_connection(lambda: self, HOST, self.port)
         self.waiting = loop.create_future()
-        self.transport.write(data)
+        # an SDK counts its calls, and a server may answer a repeated one without performing it again
+        self.transport.write(data.replace(INVOCATION, b"%s%012d" % (INVOCATION[:-12], next(CALLS)), 1))
         return await self.waiting
 
     def close(self) -> None:
@@ -90,7 +95,7 @@ def head(method: str, path: str, service: str, port: int, body: bytes, extra: st
         f"User-Agent: {USER_AGENT}\r\nX-Amz-Date: {now:%Y%m%dT%H%M%SZ}\r\n"
         f"Authorization: AWS4-HMAC-SHA256 Credential=test/{now:%Y%m%d}/us-east-1/{service}/aws4_request, "
         f"SignedHeaders={signed}, Signature={'0' * 64}\r\n"
-        "amz-sdk-invocation-id: 2c9d8f0e-6d0a-4f5a-9b1e-0d7d3a6f5b11\r\namz-sdk-request: attempt=1\r\n"
+        f"amz-sdk-invocation-id: {INVOCATION.decode()}\r\namz-sdk-request: attempt=1\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     ).encode() + body
 

@@ -23,6 +23,7 @@ from oncue.http.server import Server
 from oncue.http.web import Door
 from oncue.services import Call, Service
 from oncue.services.apigatewayv2 import Apigatewayv2
+from oncue.services.apigatewayv2.buckets import Limit
 from oncue.services.cloudformation import Cloudformation
 from oncue.services.dynamodb import Dynamodb
 from oncue.services.iam import Iam
@@ -72,7 +73,8 @@ class App:
                 workers_max=config.workers,
             )
         )
-        apis, sns = Apigatewayv2(), Sns()
+        apis = Apigatewayv2(account_limit=Limit(config.throttle_rate, config.throttle_burst))
+        sns = Sns()
         rooms: list[Service] = [
             Sqs(waits=config.queue_waits),
             sns,
@@ -92,7 +94,7 @@ class App:
         dispatch = Dispatch(self.services, self.store, self.keys, call_once=config.call_once)
         artifacts = Artifacts(self.store, self.keys)
         sequencing = Sequencing(self.call, self.keys)
-        door = Door(dispatch, self.call, apis, sns, artifacts, sequencing)
+        door = Door(dispatch, self.call, apis, sns, artifacts, sequencing, self.keys)
         self.server = Server(door, config.host, config.port)
 
     async def run(self, ready: Callable[[], None]) -> None:

@@ -28,6 +28,9 @@ class Config:
     idle_s: float = 300.0  # how long a worker without work is kept
     # the 60 s that AWS wants between a queue's deletion and its return, and two purges
     queue_waits: bool = False
+    # requests to all HTTP APIs of an account in a region: per second for ever, and at once after a rest
+    throttle_rate: float = 10_000.0
+    throttle_burst: int = 5_000
     call_once: bool = True  # a call that an SDK repeats is answered again, not performed again
     log_level: str = "info"
 
@@ -81,9 +84,9 @@ def _as(name: str, value: Any) -> Any:
     """The value in the setting's type."""
     try:
         match name:
-            case "port" | "workers":
+            case "port" | "workers" | "throttle_burst":
                 return int(value)
-            case "idle_s":
+            case "idle_s" | "throttle_rate":
                 return float(value)
             case "data" | "auth":
                 return Path(value)

@@ -36,7 +36,7 @@ class Outage:
         chance = random.Random(seed)
         for name, content in self.content.items():
             image = bytearray(content)
-            for write in reversed([one for one in self.unsynced if os.path.basename(one.path) == name]):
+            for write in reversed([one for one in self.unsynced if pathlib.Path(one.path).name == name]):
                 before = write.before.ljust(write.size, b"\0")
                 drawn, first = chance.random(), 0
                 if drawn > LOST + TORN:

@@ -3,14 +3,13 @@
 import asyncio
 import pathlib
 import random
-import sys
 from typing import NoReturn
 
 import apsw
 import pytest
 
 from oncue.app import schema_of_the_store
-from oncue.store import Transaction, backlog, sqlite
+from oncue.store import backlog, sqlite
 from tests.crash import power
 
 RUNS = 25

@@ -159,6 +159,6 @@ async def test_a_failed_checkpoint_ends_the_process(
 
 async def test_the_log_of_a_database_that_is_gone_is_not_taken_for_another_s(tmp_path: pathlib.Path) -> None:
     (tmp_path / "oncue.db-wal").write_bytes(b"the only copy of something")
-    with pytest.raises(SetupError, match="oncue.db-wal"):
+    with pytest.raises(SetupError, match=r"oncue\.db-wal"):
         await opened(tmp_path, Ends()).start()
     assert (tmp_path / "oncue.db-wal").read_bytes() == b"the only copy of something"

@@ -6,6 +6,8 @@ p1      version/00000001.00000002...   each draft that was ever sent
 p1      arrival/<ms>/<message id>      when something arrived and what became of it
 """
 
+import time
+
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from versions import key_of
@@ -83,6 +85,7 @@ def note_arrival(table, post, version, outcome, arrived_ms, source):
         "version": version,
         "outcome": outcome,
         "arrived_ms": arrived_ms,
+        "executed_ms": int(time.time() * 1000),
     }
     dynamodb.put_item(TableName=table, Item=typed(item))
 

@@ -47,12 +47,24 @@ def put(table, post, event):
 def history(table, post):
     """What arrived, in the order of arrival, and which versions are kept, in the order of versions."""
     arrivals = [
-        {"version": item["version"], "outcome": item["outcome"], "arrived_ms": int(item["arrived_ms"])}
+        {
+            "version": item["version"],
+            "outcome": item["outcome"],
+            "arrived_ms": int(item["arrived_ms"]),
+            "executed_ms": int(item["executed_ms"]),
+        }
         for item in entries(table, post, "arrival/")
     ]
     versions = [item["version"] for item in entries(table, post, "version/")]
     item = latest(table, post)
-    return {"post": post, "latest": item and item["version"], "arrivals": arrivals, "versions": versions}
+    saved = item and shown(item)
+    return {
+        "post": post,
+        "latest": item and item["version"],
+        "saved": saved,
+        "arrivals": arrivals,
+        "versions": versions,
+    }
 
 
 def shown(item):

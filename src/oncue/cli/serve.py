@@ -25,6 +25,10 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--queue-waits/--no-queue-waits", default=None, help="The 60 s waits after DeleteQueue and PurgeQueue."
 )
+@click.option(
+    "--throttle-rate", type=float, help="Requests per second to an account's HTTP APIs.  [default: 10000]"
+)
+@click.option("--throttle-burst", type=int, help="As many of them at once after a rest.  [default: 5000]")
 @click.option("--call-once/--no-call-once", default=None, help="Answer repeated SDK calls from kept replies.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.option("--config", "file", type=FILE, help="TOML file with any of these settings.")

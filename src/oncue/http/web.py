@@ -5,15 +5,20 @@ import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import msgspec
+
 import oncue
+from oncue import clock
 from oncue.errors import ServiceError
+from oncue.http import signature
 from oncue.http.artifacts import Artifacts
 from oncue.http.dispatch import Dispatch
+from oncue.http.keys import Keys
 from oncue.http.sequencing import Sequencing
 from oncue.protocol import Reply, Request
 from oncue.services import Call
 from oncue.services.apigatewayv2 import Apigatewayv2
-from oncue.services.apigatewayv2.web import WebRequest
+from oncue.services.apigatewayv2.web import Signer, WebRequest
 from oncue.services.sns import Sns
 
 Gone = Callable[[], Awaitable[None]]
@@ -22,6 +27,7 @@ Headers = list[tuple[str, str]]
 BODY_BYTES_MAX = 72 * 1024 * 1024  # a CreateFunction request may have 70,167,211 bytes
 API_HOST = re.compile(r"^([a-z0-9]+)\.execute-api\.")
 API_PATH = re.compile(r"^/_aws/execute-api/([a-z0-9]+)(/.*)?$")
+THROTTLES = "/_oncue/throttles"
 CERTIFICATE = "/SimpleNotificationService-"
 HEALTH = ("/health", "/_localstack/health")
 JSON = [("content-type", "application/json")]
@@ -60,8 +66,10 @@ class Door:
         sns: Sns,
         artifacts: Artifacts,
         sequencing: Sequencing,
+        keys: Keys,
     ) -> None:
         self._dispatch = dispatch
+        self._keys = keys
         self._call = call
         self._apis = apis
         self._sns = sns
@@ -104,7 +112,21 @@ class Door:
             except ServiceError as error:
                 return refused(error.status, error.message)
             return Outgoing(status, JSON, body)
+        if incoming.path == THROTTLES and incoming.method == "GET":
+            return self._throttles(incoming)
         return refused(404, f"There is no page {incoming.path}.")
+
+    def _throttles(self, incoming: Incoming) -> Outgoing:
+        """What the throttles of this node counted, most refusals first. Signed when signatures are
+        checked."""
+        request = _request(incoming)
+        try:
+            signature.authenticate(self._keys, signature.of_request(request), request, clock.now())
+        except ServiceError as error:
+            return refused(error.status, error.message)
+        counts = sorted(self._apis.throttles().items(), key=lambda pair: pair[1][1], reverse=True)
+        shown = [{"limit": name, "requests": asked, "refused": no} for name, (asked, no) in counts]
+        return Outgoing(200, JSON, msgspec.json.encode({"throttles": shown}))
 
     async def _certificate(self, name: str) -> Outgoing:
         pem = await self._sns.certificate(self._call, name)
@@ -127,9 +149,26 @@ class Door:
             source_ip=incoming.source_ip,
             host=incoming.header("host"),
             protocol=incoming.protocol,
+            signer=self._signer(incoming),
         )
         reply = await self._apis.handle(call, api_id, web)
         return Outgoing(reply.status, reply.headers, reply.body)
+
+    def _signer(self, incoming: Incoming) -> Signer | None:
+        """Who signed a request to an API, for routes with AWS_IAM; None when nobody did, or not rightly."""
+        if (
+            "aws4" not in incoming.header("authorization").lower()
+            and "X-Amz-Credential=" not in incoming.query
+        ):
+            return None
+        request = _request(incoming)
+        signed = signature.of_request(request)
+        if signed.service != "execute-api":
+            return None
+        try:
+            return Signer(signed.access_key, signature.authenticate(self._keys, signed, request, clock.now()))
+        except ServiceError:
+            return None
 
 
 def _request(incoming: Incoming) -> Request:

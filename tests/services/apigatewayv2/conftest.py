@@ -12,7 +12,7 @@ from oncue.app import open_store, schema_of_the_store
 from oncue.errors import ServiceError
 from oncue.services import Call, Service
 from oncue.services.apigatewayv2 import Apigatewayv2
-from oncue.services.apigatewayv2.web import WebReply, WebRequest
+from oncue.services.apigatewayv2.web import Signer, WebReply, WebRequest
 from oncue.store import Store, migrations
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
@@ -68,6 +68,7 @@ class House:
 
     def __init__(self, store: Store) -> None:
         self.function, self.queue, self.apis = Function(), Queue(), Apigatewayv2()
+        self.signer: Signer | None = None
         services: dict[str, Service] = {s.name: s for s in (self.function, self.queue, self.apis)}
         self.call = Call(ACCOUNT, REGION, services, store, base_url="http://127.0.0.1:80")
 
@@ -81,7 +82,7 @@ class House:
     ) -> WebReply:
         path, _, query = path.partition("?")
         pairs = [("host", "h:80"), *((k.replace("_", "-"), v) for k, v in headers.items())]
-        request = WebRequest(method, path, query, pairs, body, "10.0.0.9", "h:80", "HTTP/1.1")
+        request = WebRequest(method, path, query, pairs, body, "10.0.0.9", "h:80", "HTTP/1.1", self.signer)
         return await self.apis.handle(self.call, api_id, request)
 
     async def api(self, *keys: str, **integration: Any) -> str:

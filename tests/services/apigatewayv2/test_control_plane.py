@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:f"
 URI = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{FUNCTION}/invocations"
 ROLE = "arn:aws:iam::123456789012:role/r"
+GROUP = "arn:aws:logs:us-east-1:123456789012:log-group:access"
 MakeClient = Callable[..., Any]
 
 
@@ -121,7 +122,8 @@ def test_a_queue_s_parameters_can_be_changed_one_by_one(gateway: Any, api: str) 
 @pytest.mark.parametrize(
     "members",
     [
-        {"IntegrationType": "HTTP_PROXY", "IntegrationUri": "http://x", "IntegrationMethod": "GET"},
+        {"IntegrationType": "HTTP_PROXY", "IntegrationUri": "ftp://x", "IntegrationMethod": "GET"},
+        {"IntegrationType": "HTTP_PROXY", "IntegrationUri": "http://x"},
         {"IntegrationType": "MOCK"},
         {"IntegrationType": "AWS_PROXY"},
         {"IntegrationType": "AWS_PROXY", "IntegrationUri": "http://x"},
@@ -234,9 +236,89 @@ def test_stages_and_deployments(gateway: Any, api: str) -> None:
     gateway.delete_stage(ApiId=api, StageName="v1")
     gateway.delete_deployment(ApiId=api, DeploymentId=made["DeploymentId"])
     assert refused(gateway.get_stage, ApiId=api, StageName="v1")[0] == "NotFoundException"
-    throttled = {"ThrottlingRateLimit": 1.0}
-    code, _, _ = refused(gateway.create_stage, ApiId=api, StageName="slow", DefaultRouteSettings=throttled)
-    assert code == "BadRequestException"
+
+
+def test_settings_of_stages(gateway: Any, api: str) -> None:
+    gateway.create_route(ApiId=api, RouteKey="GET /", Target=f"integrations/{integrate(gateway, api)}")
+    throttled = {"ThrottlingRateLimit": 1.5, "ThrottlingBurstLimit": 3}
+    made = gateway.create_stage(
+        ApiId=api, StageName="slow", DefaultRouteSettings=throttled, RouteSettings={"GET /": throttled}
+    )
+    assert made["DefaultRouteSettings"] == throttled | {"DetailedMetricsEnabled": False}
+    changed = gateway.update_stage(
+        ApiId=api, StageName="slow", RouteSettings={"GET /": {"ThrottlingBurstLimit": 9}}
+    )
+    wanted = {"ThrottlingRateLimit": 1.5, "ThrottlingBurstLimit": 9, "DetailedMetricsEnabled": False}
+    assert changed["RouteSettings"] == {"GET /": wanted}
+    gateway.delete_route_settings(ApiId=api, StageName="slow", RouteKey="GET /")
+    assert gateway.get_stage(ApiId=api, StageName="slow")["RouteSettings"] == {}
+    again = {"ApiId": api, "StageName": "slow", "RouteKey": "GET /"}
+    assert refused(gateway.delete_route_settings, **again)[0] == "NotFoundException"
+    for settings in (
+        {"RouteSettings": {"GET /nowhere": throttled}},
+        {"DefaultRouteSettings": {"LoggingLevel": "INFO"}},
+        {"DefaultRouteSettings": {"DetailedMetricsEnabled": True}},
+        {"DefaultRouteSettings": {"ThrottlingBurstLimit": -1}},
+        {"AccessLogSettings": {"DestinationArn": "arn:aws:s3:::b", "Format": "$context.requestId"}},
+        {"AccessLogSettings": {"DestinationArn": GROUP, "Format": "$context.status"}},
+        {"AccessLogSettings": {"DestinationArn": GROUP, "Format": "$context.requestId $context.mood"}},
+    ):
+        code, _, _ = refused(gateway.update_stage, ApiId=api, StageName="slow", **settings)
+        assert code == "BadRequestException", settings
+    logs = {"DestinationArn": GROUP, "Format": "$context.requestId $context.authorizer.claims.sub"}
+    assert (
+        gateway.update_stage(ApiId=api, StageName="slow", AccessLogSettings=logs)["AccessLogSettings"] == logs
+    )
+    gateway.delete_access_log_settings(ApiId=api, StageName="slow")
+    assert "AccessLogSettings" not in gateway.get_stage(ApiId=api, StageName="slow")
+
+
+def test_authorizers(gateway: Any, api: str) -> None:
+    rules = {"Issuer": "https://issuer.example", "Audience": ["a"]}
+    jwt = {"AuthorizerType": "JWT", "IdentitySource": ["$request.header.Authorization"]}
+    made = gateway.create_authorizer(ApiId=api, Name="j", JwtConfiguration=rules, **jwt)
+    assert made["ResponseMetadata"]["HTTPStatusCode"] == 201
+    assert made["JwtConfiguration"] == rules
+    request = {"AuthorizerType": "REQUEST", "IdentitySource": ["$request.header.x"], "AuthorizerUri": URI}
+    asked = gateway.create_authorizer(
+        ApiId=api, Name="r", AuthorizerPayloadFormatVersion="2.0", EnableSimpleResponses=True, **request
+    )
+    assert asked["AuthorizerResultTtlInSeconds"] == 0
+    changed = gateway.update_authorizer(
+        ApiId=api, AuthorizerId=asked["AuthorizerId"], AuthorizerResultTtlInSeconds=60
+    )
+    assert changed["AuthorizerResultTtlInSeconds"] == 60
+    assert {one["Name"] for one in gateway.get_authorizers(ApiId=api)["Items"]} == {"j", "r"}
+    route = gateway.create_route(
+        ApiId=api,
+        RouteKey="GET /",
+        AuthorizationType="JWT",
+        AuthorizerId=made["AuthorizerId"],
+        AuthorizationScopes=["read"],
+    )
+    assert (route["AuthorizationType"], route["AuthorizationScopes"]) == ("JWT", ["read"])
+    code, _, text = refused(gateway.delete_authorizer, ApiId=api, AuthorizerId=made["AuthorizerId"])
+    assert (code, route["RouteId"] in text) == ("ConflictException", True)
+    opened = gateway.update_route(ApiId=api, RouteId=route["RouteId"], AuthorizationType="NONE")
+    assert "AuthorizerId" not in opened
+    gateway.delete_authorizer(ApiId=api, AuthorizerId=made["AuthorizerId"])
+    gone = {"ApiId": api, "AuthorizerId": made["AuthorizerId"]}
+    assert refused(gateway.get_authorizer, **gone)[:2] == ("NotFoundException", 404)
+    for members in (
+        {"Name": "r", "AuthorizerPayloadFormatVersion": "2.0", **request},
+        {"Name": "n", **request},
+        {"Name": "n", "AuthorizerPayloadFormatVersion": "1.0", "EnableSimpleResponses": True, **request},
+        {"Name": "n", "AuthorizerPayloadFormatVersion": "1.0", **request, "AuthorizerUri": "http://x"},
+        {"Name": "n", "AuthorizerPayloadFormatVersion": "1.0", **request, "IdentitySource": ["x"]},
+        {"Name": "n", **jwt},
+        {"Name": "n", **jwt, "JwtConfiguration": {"Issuer": "https://x"}},
+        {"Name": "n", **jwt, "JwtConfiguration": rules, "IdentitySource": ["$context.path"]},
+        {"Name": "n", **jwt, "JwtConfiguration": rules, "AuthorizerUri": URI},
+    ):
+        assert refused(gateway.create_authorizer, ApiId=api, **members)[0] == "BadRequestException", members
+    wrong_kind = {"AuthorizationType": "JWT", "AuthorizerId": asked["AuthorizerId"]}
+    for wrong in (wrong_kind, {"AuthorizationType": "NONE", "AuthorizationScopes": ["a"]}):
+        assert refused(gateway.create_route, ApiId=api, RouteKey="GET /x", **wrong)[1] == 400
 
 
 def test_quick_create(gateway: Any) -> None:

@@ -47,7 +47,7 @@ def test_a_document_of_the_sam_translator() -> None:
         "IntegrationUri": URI,
         "PayloadFormatVersion": "2.0",
     }
-    assert imported.routes == [
+    assert [(one.key, one.members.get("OperationName"), one.integration) for one in imported.routes] == [
         ("POST /orders/{id}", None, members),
         ("$default", None, members),
         ("ANY /x/{proxy+}", "All", members),
@@ -78,7 +78,7 @@ def test_a_queue_behind_a_path_and_a_shared_integration() -> None:
             components={"x-amazon-apigateway-integrations": {"queue": queue}},
         )
     )
-    found = {key: members for key, _, members in imported.routes}
+    found = {route.key: route.integration for route in imported.routes}
     assert found["GET /q"] is None
     assert found["POST /q"] == {
         "IntegrationType": "AWS_PROXY",

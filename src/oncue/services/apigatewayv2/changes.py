@@ -5,15 +5,26 @@ from collections.abc import Iterable
 from typing import Any
 
 from oncue.services import Call
-from oncue.services.apigatewayv2 import cors, integrations, openapi, routing, tables, tags
+from oncue.services.apigatewayv2 import (
+    authorizers,
+    cors,
+    integrations,
+    openapi,
+    routing,
+    settings,
+    tables,
+    tags,
+)
 from oncue.services.apigatewayv2.tables import refusal
 from oncue.store import Row
 
+SCOPE = re.compile(r"[!#-\[\]-~]{1,64}")
 STAGE_NAME = re.compile(r"\$default|[A-Za-z0-9_-]{1,128}")
 NAME_CHARACTERS_MAX = 128
 APIS_MAX = 600  # quota: APIs per account and region
 STAGE_VARIABLES_MAX = 100
 SELECTION = "${request.method} ${request.path}"
+AUTHORIZERS_OF = {"JWT": "JWT", "CUSTOM": "REQUEST"}  # the types of authorizers by those of routes
 API_KEY_SELECTION = "$request.header.x-api-key"
 
 
@@ -74,9 +85,36 @@ def add_stage(
         tables.redeploy(call, api_id)
 
 
+def stage_settings(
+    call: Call,
+    api_id: str,
+    former: dict[str, Any],
+    logs: dict[str, Any] | None,
+    defaults: dict[str, Any] | None,
+    by_route: dict[str, dict[str, Any]] | None,
+) -> dict[str, Any]:
+    """The members of a stage that its settings change; what is given for a route or the rest is added to what
+    was said."""
+    members: dict[str, Any] = {}
+    if logs is not None:
+        members["AccessLogSettings"] = settings.checked_logs(logs)
+    if defaults is not None:
+        members["DefaultRouteSettings"] = settings.checked(
+            {**former.get("DefaultRouteSettings", {}), **defaults}
+        )
+    if by_route is not None:
+        settings.check_routes(by_route, route_keys(call, api_id))
+        there = former.get("RouteSettings", {})
+        fresh = {key: settings.checked({**there.get(key, {}), **given}) for key, given in by_route.items()}
+        members["RouteSettings"] = there | fresh
+    return members
+
+
 def quick_create(call: Call, api_id: str, key: str, target: str, credentials: str | None) -> None:
     """One integration, one route and an automatically deployed default stage, all managed by API Gateway."""
     members = {"IntegrationType": "AWS_PROXY", "IntegrationUri": target, "PayloadFormatVersion": "2.0"}
+    if target.startswith(("http://", "https://")):
+        members = {"IntegrationType": "HTTP_PROXY", "IntegrationUri": target, "IntegrationMethod": "ANY"}
     members |= given(CredentialsArn=credentials)
     check_route_key(key, ())
     managed = {"ApiGatewayManaged": True}
@@ -88,13 +126,20 @@ def quick_create(call: Call, api_id: str, key: str, target: str, credentials: st
 def add_imported(call: Call, api_id: str, imported: openapi.Imported) -> None:
     """Add a document's routes and integrations to an API that has none."""
     keys: list[str] = []
-    for key, label, members in imported.routes:
-        check_route_key(key, keys)
-        keys.append(key)
-        target = None
-        if members is not None:
-            target = f"integrations/{tables.add_integration(call, api_id, integrations.checked(members))}"
-        tables.add_route(call, api_id, key, given(OperationName=label, Target=target))
+    ids = {
+        name: tables.add_authorizer(call, api_id, authorizers.checked(members))
+        for name, members in imported.authorizers.items()
+    }
+    for route in imported.routes:
+        check_route_key(route.key, keys)
+        keys.append(route.key)
+        members = dict(route.members)
+        if route.authorizer is not None:
+            members["AuthorizerId"] = ids[route.authorizer]
+        if route.integration is not None:
+            added = tables.add_integration(call, api_id, integrations.checked(route.integration))
+            members["Target"] = f"integrations/{added}"
+        tables.add_route(call, api_id, route.key, authorized(call, api_id, members))
     tables.redeploy(call, api_id)
 
 
@@ -132,13 +177,31 @@ def check_deployment(call: Call, api_id: str, automatic: bool, deployment_id: st
     tables.deployment_row(call, api_id, deployment_id)
 
 
-def check_openness(key_required: bool | None, authorization: str | None) -> None:
+def check_no_key(key_required: bool | None) -> None:
     if key_required:
         raise refusal("ApiKeyRequired is not supported for HTTP APIs")
-    if authorization not in (None, "NONE"):
-        raise refusal(
-            f"Oncue does not support AuthorizationType {authorization} yet: authorizers come later."
-        )
+
+
+def authorized(call: Call, api_id: str, members: dict[str, Any]) -> dict[str, Any]:
+    """A route's members when its authorizer is there and of the right kind. BadRequestException otherwise."""
+    kind = members.get("AuthorizationType", "NONE")
+    authorizer_id = members.get("AuthorizerId")
+    scopes = members.get("AuthorizationScopes") or []
+    if scopes and kind != "JWT":
+        raise refusal("AuthorizationScopes are only supported for routes with the AuthorizationType JWT")
+    if not all(SCOPE.fullmatch(scope) for scope in scopes):
+        raise refusal("AuthorizationScopes have neither spaces nor quotes (RFC 6749, 3.3)")
+    wanted = AUTHORIZERS_OF.get(kind)
+    if wanted is None:
+        if authorizer_id:
+            raise refusal(f"AuthorizerId is not supported with the AuthorizationType {kind}")
+        return members
+    if not authorizer_id:
+        raise refusal(f"AuthorizerId is required for the AuthorizationType {kind}")
+    there = tables.unpacked(tables.authorizer_row(call, api_id, authorizer_id))
+    if there["AuthorizerType"] != wanted:
+        raise refusal(f"The AuthorizationType {kind} needs an authorizer of the type {wanted}")
+    return members
 
 
 def route_keys(call: Call, api_id: str, besides: str | None = None) -> list[str]:

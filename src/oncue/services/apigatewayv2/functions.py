@@ -17,6 +17,10 @@ LOG = logging.getLogger(__name__)
 Answer = dict[str, Any]
 
 
+class LateError(Exception):
+    """The function did not answer in time; it is left to finish."""
+
+
 class Functions:
     """Asks functions. One that is late is left to finish, as on AWS: its client has been told 503 by then."""
 
@@ -34,19 +38,26 @@ class Functions:
         event = payloads.event_v2(visit) if version == "2.0" else payloads.event_v1(visit)
         arn = integrations.function_arn(integration["IntegrationUri"])
         assert arn is not None, "an integration without a function was stored"
-        asked = self._ask(call, arn, msgspec.json.encode(event))
-        await asyncio.wait({asked}, timeout=integration["TimeoutInMillis"] / 1000)
-        if not asked.done():
+        try:
+            timeout_s = integration["TimeoutInMillis"] / 1000
+            return _reply(await self.ask(call, arn, msgspec.json.encode(event), timeout_s), version)
+        except LateError:
             LOG.warning("%s did not answer %s in time", arn, visit.route_key)
             return said(503, "Service Unavailable")
-        try:
-            return _reply(await asked, version)
         except ServiceError as refused:
             LOG.warning("%s could not be asked for %s: %s", arn, visit.route_key, refused)
             return _refused(refused)
         except payloads.MalformedError as malformed:
             LOG.warning("%s answered %s with what is no reply: %s", arn, visit.route_key, malformed)
             return said(500, "Internal Server Error")
+
+    async def ask(self, call: Call, arn: str, event: bytes, timeout_s: float) -> Answer:
+        """What Invoke answers. Raises LateError, or the ServiceError of Invoke."""
+        asked = self._ask(call, arn, event)
+        await asyncio.wait({asked}, timeout=timeout_s)
+        if not asked.done():
+            raise LateError(f"{arn} did not answer within {timeout_s:g} s")
+        return await asked
 
     def _ask(self, call: Call, arn: str, event: bytes) -> asyncio.Task[Answer]:
         place = arns.parse(arn)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from oncue.errors import ServiceError
+from oncue.services.apigatewayv2 import security
 
 ANY_METHOD = "x-amazon-apigateway-any-method"
 INTEGRATION = "x-amazon-apigateway-integration"
@@ -25,6 +26,7 @@ MEMBERS = {
     "credentials": "CredentialsArn",
     "integrationSubtype": "IntegrationSubtype",
     "requestParameters": "RequestParameters",
+    "responseParameters": "ResponseParameters",
     "connectionType": "ConnectionType",
     "description": "Description",
     "passthroughBehavior": "PassthroughBehavior",
@@ -41,10 +43,21 @@ CORS_MEMBERS = {
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What a document says: members of the API, and (route key, operation name, integration or None)."""
+    """What a document says: members of the API and of its authorizers by their names, and its routes."""
 
     api: dict[str, Any]
-    routes: list[tuple[str, str | None, dict[str, Any] | None]] = field(default_factory=list)
+    authorizers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    routes: list["ImportedRoute"] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedRoute:
+    """`members` are the route's own; `authorizer` is a name."""
+
+    key: str
+    members: dict[str, Any]
+    integration: dict[str, Any] | None
+    authorizer: str | None
 
 
 def refusal(sentence: str) -> ServiceError:
@@ -57,24 +70,29 @@ def read(text: str) -> Imported:
         raise refusal(f"The OpenAPI document is longer than {BODY_BYTES_MAX} bytes.")
     try:
         document = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise refusal(
             f"Unable to parse the OpenAPI document as JSON (Oncue reads no YAML here): {error}"
         ) from error
     if not isinstance(document, dict) or not str(document.get("openapi", "")).startswith("3."):
         raise refusal("Invalid OpenAPI input: only OpenAPI 3 documents can be imported into an HTTP API.")
     _refuse_extensions(document, {"x-amazon-apigateway-cors", "x-amazon-apigateway-importexport-version"})
-    imported = Imported(_api(document))
-    shared = _object(_object(document.get("components"), "components").get(SHARED), SHARED)
-    if document.get("security"):
-        raise refusal("Oncue does not support security requirements and authorizers of HTTP APIs yet.")
+    components = _object(document.get("components"), "components")
+    shared = _object(components.get(SHARED), SHARED)
+    schemes = _object(components.get("securitySchemes"), "securitySchemes")
+    imported = Imported(_api(document), security.authorizers_of(schemes))
+    security.demanded(document.get("security"), schemes, imported.authorizers, "the document")
     for path, item in _object(document.get("paths"), "paths").items():
         if path.startswith("x-"):
             continue
         for name, operation in _operations(path, _object(item, path)):
-            key = path if path == "$default" else f"{name} {path}"
-            label = operation.get("operationId")
-            imported.routes.append((key, label, _integration(operation, shared, key)))
+            key = "$default" if path in ("$default", "/$default") else f"{name} {path}"
+            wanted = operation.get("security", document.get("security"))
+            members, authorizer = security.demanded(wanted, schemes, imported.authorizers, key)
+            if operation.get("operationId"):
+                members["OperationName"] = str(operation["operationId"])
+            integration = _integration(operation, shared, key)
+            imported.routes.append(ImportedRoute(key, members, integration, authorizer))
     return imported
 
 
@@ -139,8 +157,6 @@ def _operations(path: str, item: dict[str, Any]) -> list[tuple[str, dict[str, An
 
 def _integration(operation: dict[str, Any], shared: dict[str, Any], key: str) -> dict[str, Any] | None:
     _refuse_extensions(operation, {INTEGRATION})
-    if operation.get("security"):
-        raise refusal(f"Oncue does not support the security requirements of {key}: authorizers come later.")
     if operation.get(INTEGRATION) is None:
         return None
     found = _object(operation[INTEGRATION], INTEGRATION)
@@ -166,6 +182,12 @@ def _typed(members: dict[str, Any], key: str) -> dict[str, Any]:
             members[name] = _whole_number(value, "timeoutInMillis")
         elif name == "RequestParameters":
             members[name] = {k: str(v) for k, v in _object(value, "requestParameters").items()}
+        elif name == "ResponseParameters":
+            changes = _object(value, "responseParameters").items()
+            members[name] = {
+                str(status): {k: str(v) for k, v in _object(one, "responseParameters").items()}
+                for status, one in changes
+            }
         elif name == "PayloadFormatVersion":
             members[name] = str(value)
         elif not isinstance(value, str):

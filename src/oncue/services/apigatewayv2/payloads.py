@@ -66,6 +66,8 @@ class Visit:
     stage_variables: Mapping[str, str]
     request_id: str
     at: float
+    rest: str = "/"  # the path without the stage, still encoded
+    authorizer: Mapping[str, Any] | None = None  # {"jwt": …}, {"lambda": …} or {"iam": …}
 
     @property
     def path(self) -> str:
@@ -136,6 +138,7 @@ def event_v2(visit: Visit) -> dict[str, Any]:
         "requestContext": {
             "accountId": visit.account,
             "apiId": visit.api_id,
+            **({"authorizer": visit.authorizer} if visit.authorizer else {}),
             "domainName": visit.domain,
             "domainPrefix": visit.domain.partition(".")[0],
             "http": {
@@ -157,6 +160,28 @@ def event_v2(visit: Visit) -> dict[str, Any]:
         "isBase64Encoded": encoded,
     }
     return {name: value for name, value in event.items() if value is not None}
+
+
+def asked_v2(visit: Visit, arn: str, identity: list[str]) -> dict[str, Any]:
+    """What a Lambda authorizer is asked in format 2.0: the request without its body."""
+    event = {
+        name: value for name, value in event_v2(visit).items() if name not in ("body", "isBase64Encoded")
+    }
+    return {**event, "type": "REQUEST", "routeArn": arn, "identitySource": identity or None}
+
+
+def asked_v1(visit: Visit, arn: str, identity: list[str]) -> dict[str, Any]:
+    """What a Lambda authorizer is asked in format 1.0."""
+    left_out = ("body", "isBase64Encoded", "multiValueHeaders", "multiValueQueryStringParameters")
+    event = {name: value for name, value in event_v1(visit).items() if name not in left_out}
+    joined_identity = ",".join(identity)
+    return {
+        **event,
+        "type": "REQUEST",
+        "methodArn": arn,
+        "identitySource": joined_identity,
+        "authorizationToken": joined_identity,
+    }
 
 
 def event_v1(visit: Visit) -> dict[str, Any]:
@@ -195,14 +220,20 @@ def _context_v1(visit: Visit) -> dict[str, Any]:
             "userArn",
         )
     )
+    authorizer = visit.authorizer or {}
+    signer = authorizer.get("iam") or {}
+    known = {"accessKey": "accessKey", "accountId": "accountId", "caller": "callerId", "user": "userId"}
+    somebody = {name: signer.get(member) for name, member in (*known.items(), ("userArn", "userArn"))}
+    said = authorizer.get("jwt") or authorizer.get("lambda")
     return {
         "accountId": visit.account,
         "apiId": visit.api_id,
+        **({"authorizer": said} if said else {}),
         "domainName": visit.domain,
         "domainPrefix": visit.domain.partition(".")[0],
         "extendedRequestId": visit.request_id,
         "httpMethod": visit.request.method,
-        "identity": {**nobody, "sourceIp": visit.request.source_ip, "userAgent": visit.agent},
+        "identity": {**nobody, **somebody, "sourceIp": visit.request.source_ip, "userAgent": visit.agent},
         "path": visit.path,
         "protocol": visit.request.protocol,
         "requestId": visit.request_id,
@@ -221,7 +252,7 @@ def reply_of(payload: bytes, version: str) -> WebReply:
     """
     try:
         result = msgspec.json.decode(payload or b"null")
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise MalformedError(str(error)) from error
     if not isinstance(result, dict) or "statusCode" not in result:
         if version != "2.0":

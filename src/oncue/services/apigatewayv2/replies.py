@@ -57,6 +57,10 @@ def route(row: Row) -> dict[str, Any]:
     return {"RouteId": row["id"], "RouteKey": row["route_key"], **fixed, **unpacked(row)}
 
 
+def authorizer(row: Row) -> dict[str, Any]:
+    return {"AuthorizerId": row["id"], **unpacked(row)}
+
+
 def stage(row: Row) -> dict[str, Any]:
     deployed = row["deployment_id"]
     message = f"Successfully deployed stage with deployment ID '{deployed}'" if deployed else None

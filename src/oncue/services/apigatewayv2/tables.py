@@ -14,6 +14,7 @@ API_ID_CHARACTERS = 10
 PART_ID_CHARACTERS = 7
 ROUTES_MAX = INTEGRATIONS_MAX = 300  # quotas of HTTP APIs, developer guide "Quotas"
 STAGES_MAX = 10
+AUTHORIZERS_MAX = 10
 DEPLOYMENTS_MAX = 300
 
 
@@ -88,6 +89,15 @@ def route_row(call: Call, api_id: str, id: str) -> Row:
     return row
 
 
+def authorizer_row(call: Call, api_id: str, id: str) -> Row:
+    row = call.tx.one(
+        "SELECT * FROM apigatewayv2_authorizers WHERE api_id = :api AND id = :id", api=api_id, id=id
+    )
+    if row is None:
+        raise missing(f"Invalid Authorizer identifier specified {id}", "Authorizer")
+    return row
+
+
 def stage_row(call: Call, api_id: str, name: str) -> Row:
     row = call.tx.one(
         "SELECT * FROM apigatewayv2_stages WHERE api_id = :api AND name = :name", api=api_id, name=name
@@ -107,7 +117,8 @@ def deployment_row(call: Call, api_id: str, id: str) -> Row:
 
 
 def rows_of(call: Call, table: str, api_id: str) -> list[Row]:
-    """All integrations, routes, stages or deployments of an API; each kind has a small maximum."""
+    """All integrations, routes, authorizers, stages or deployments of an API; each kind has a small
+    maximum."""
     key = "name" if table == "stages" else "id"
     return call.tx.all(f"SELECT * FROM apigatewayv2_{table} WHERE api_id = :api ORDER BY {key}", api=api_id)
 
@@ -146,10 +157,51 @@ def add_route(call: Call, api_id: str, key: str, members: dict[str, Any]) -> str
     return new_id
 
 
+def add_authorizer(call: Call, api_id: str, members: dict[str, Any]) -> str:
+    require_room(call, "authorizers", api_id, AUTHORIZERS_MAX)
+    new_id = short_id(PART_ID_CHARACTERS - 1)
+    added = call.tx.run(
+        "INSERT INTO apigatewayv2_authorizers (api_id, id, name, members)"
+        " VALUES (:api, :id, :name, :members) ON CONFLICT DO NOTHING",
+        api=api_id,
+        id=new_id,
+        name=members["Name"],
+        members=packed(members),
+    )
+    if not added:
+        raise _named_twice(members["Name"])
+    return new_id
+
+
+def save_authorizer(call: Call, api_id: str, id: str, members: dict[str, Any]) -> None:
+    others = [row["name"] for row in rows_of(call, "authorizers", api_id) if row["id"] != id]
+    if members["Name"] in others:
+        raise _named_twice(members["Name"])
+    call.tx.run(
+        "UPDATE apigatewayv2_authorizers SET name = :name, members = :members"
+        " WHERE api_id = :api AND id = :id",
+        api=api_id,
+        id=id,
+        name=members["Name"],
+        members=packed(members),
+    )
+
+
+def _named_twice(name: str) -> ServiceError:
+    return refusal(f"An authorizer named {name} already exists for this API")
+
+
+def content(call: Call, api_id: str) -> dict[str, dict[str, dict[str, Any]]]:
+    """Routes by their keys, integrations and authorizers by their ids, as they are now."""
+    return {
+        "routes": {row["route_key"]: unpacked(row) for row in rows_of(call, "routes", api_id)},
+        "integrations": {row["id"]: unpacked(row) for row in rows_of(call, "integrations", api_id)},
+        "authorizers": {row["id"]: unpacked(row) for row in rows_of(call, "authorizers", api_id)},
+    }
+
+
 def add_deployment(call: Call, api_id: str, members: dict[str, Any], *, automatic: bool) -> str:
-    """Freeze the routes and integrations as they are now."""
-    integrations = {row["id"]: unpacked(row) for row in rows_of(call, "integrations", api_id)}
-    routes = [[row["route_key"], _target(unpacked(row))] for row in rows_of(call, "routes", api_id)]
+    """Freeze the routes, integrations and authorizers as they are now."""
     if not automatic:
         require_room(call, "deployments", api_id, DEPLOYMENTS_MAX)
     new_id = short_id(PART_ID_CHARACTERS)
@@ -161,14 +213,9 @@ def add_deployment(call: Call, api_id: str, members: dict[str, Any], *, automati
         automatic=int(automatic),
         now=call.now,
         members=packed(members),
-        content=packed({"routes": routes, "integrations": integrations}),
+        content=packed(content(call, api_id)),
     )
     return new_id
-
-
-def _target(route: dict[str, Any]) -> str | None:
-    target: str | None = route.get("Target")
-    return target.removeprefix("integrations/") if target else None
 
 
 def point_stage(call: Call, api_id: str, name: str, deployment_id: str | None) -> None:
@@ -200,7 +247,7 @@ def redeploy(call: Call, api_id: str) -> None:
 
 
 def clear_parts(call: Call, api_id: str) -> None:
-    for table in ("routes", "integrations"):
+    for table in ("routes", "integrations", "authorizers"):
         call.tx.run(f"DELETE FROM apigatewayv2_{table} WHERE api_id = :api", api=api_id)
 
 

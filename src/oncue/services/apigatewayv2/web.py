@@ -6,6 +6,14 @@ import msgspec
 
 
 @dataclass(frozen=True, slots=True)
+class Signer:
+    """Who signed a request with SigV4 for `execute-api`; the door has checked the signature."""
+
+    access_key: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
 class WebRequest:
     """`path` is raw (percent-encoded) and still has the stage's prefix; header names are lower-case, in
     order, duplicates kept; `query` has no question mark; `protocol` is `HTTP/1.1`."""
@@ -18,6 +26,7 @@ class WebRequest:
     source_ip: str
     host: str
     protocol: str
+    signer: Signer | None = None
 
     def header(self, name: str) -> str | None:
         """All values of a header joined with commas, or None. `name` is lower-case."""

@@ -1,4 +1,4 @@
-"""AWS::ApiGatewayV2::Api, ::Stage, ::Integration and ::Route."""
+"""AWS::ApiGatewayV2::Api, ::Stage, ::Integration, ::Route and ::Authorizer."""
 
 from typing import Any
 
@@ -131,7 +131,9 @@ class Part(Kind):
                 f"Oncue does not take {what} away from, or change it on, a {self.type} that is there.",
             )
         given = {
-            key: value for key, value in subject.properties.items() if key not in ("Tags", self.id_member)
+            key: value
+            for key, value in self.wanted(subject.properties).items()
+            if key not in ("Tags", self.id_member)
         }
         getattr(call.apigatewayv2, f"update_{self.made_by}")(**{self.id_member: subject.physical_id}, **given)
         return Made(subject.physical_id, subject.attributes)
@@ -175,6 +177,17 @@ class Integration(Part):
         props("map", "RequestParameters RequestTemplates ResponseParameters TlsConfig"),
     )
 
+    def wanted(self, properties: Properties) -> dict[str, Any]:
+        """CloudFormation lists response parameters where the API maps them."""
+        given = super().wanted(properties)
+        by_status = given.get("ResponseParameters") or {}
+        if by_status:
+            given["ResponseParameters"] = {
+                status: {one["Destination"]: one["Source"] for one in changes.get("ResponseParameters", [])}
+                for status, changes in by_status.items()
+            }
+        return given
+
 
 class Route(Part):
     type = "AWS::ApiGatewayV2::Route"
@@ -190,4 +203,24 @@ class Route(Part):
     )
 
 
-KINDS: tuple[Kind, ...] = (Api(), Stage(), Integration(), Route())
+class Authorizer(Part):
+    type = "AWS::ApiGatewayV2::Authorizer"
+    made_by = "authorizer"
+    id_member = "AuthorizerId"
+    attributes = frozenset({"AuthorizerId"})
+    properties = shapes(
+        props("text", "ApiId AuthorizerType", required=True, replaces=True),
+        props("text", "Name", required=True),
+        props(
+            "text",
+            "AuthorizerCredentialsArn AuthorizerPayloadFormatVersion AuthorizerUri "
+            "IdentityValidationExpression",
+        ),
+        props("integer", "AuthorizerResultTtlInSeconds"),
+        props("boolean", "EnableSimpleResponses"),
+        props("list", "IdentitySource"),
+        props("map", "JwtConfiguration"),
+    )
+
+
+KINDS: tuple[Kind, ...] = (Api(), Stage(), Integration(), Route(), Authorizer())
