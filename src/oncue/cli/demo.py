@@ -5,6 +5,8 @@ import json
 import queue
 import re
 import shutil
+import signal
+import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +57,8 @@ SEQUENCED = "/sequenced/posts"  # the naive handler and one tag
 )
 def demo(port: int | None, events: int, stay: bool | None, picture: Path | None) -> None:
     """Play the story of the README: drafts saved by events, and nothing lost."""
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal must not leave a server behind
+        signal.signal(number, lambda *_: sys.exit(1))
     console = Console(
         highlight=False, soft_wrap=True, record=picture is not None, width=100 if picture else None
     )
@@ -81,6 +85,7 @@ class Stage:
         self._console = console
         self.port = port
         self._child: Child | None = None
+        self._function = ""
         self._clients = Clients(self.endpoint, command="demo")
 
     @property
@@ -131,17 +136,19 @@ class Stage:
             f"\n[bold]2. An application[/]: examples/{EXAMPLE}/template.yaml, a plain SAM template, "
             f"deployed in {taken_s:.1f} s"
         )
+        self._function = deployed.outputs["SaveDraftsFunction"]
         return Api(deployed.outputs["ApiEndpoint"], self.port)
 
     def play_on(self, api: "Api") -> None:
+        program = Path(sys.argv[0]) if sys.argv[0].endswith("oncue") else Path("oncue")
         url = f"{self.endpoint}/_aws/execute-api/{api.host.partition('.')[0]}"
         self._console.print(f"\n[bold]The server goes on[/] at {self.endpoint}. In another terminal:\n")
         body = """{"version": "v1.3", "text": "…"}"""
         for line in (
             f"curl -X POST '{url}/posts/story/drafts' -d '{body}'",
             f"curl '{url}/posts/story'",
-            f"oncue logs -f {STACK} --endpoint-url {self.endpoint}",
-            f"oncue aws --endpoint-url {self.endpoint} sqs list-queues",
+            f"{program} logs -f {self._function} --endpoint-url {self.endpoint}",
+            f"{program} aws --endpoint-url {self.endpoint} sqs list-queues",
         ):
             self._console.print(f"   {line}", soft_wrap=True)
         self._console.print("\nCtrl-C ends it.")
