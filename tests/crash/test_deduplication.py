@@ -12,7 +12,7 @@ from tests.wire import Wire
 
 MESSAGES = 150
 SENDERS = 2
-KILL_AFTER_S = (0.2, 0.6)
+KILL_AFTER_S = (0.02, 0.08)
 TRIES_MAX = 20
 UNKNOWN = (OSError, http.client.HTTPException)
 

@@ -85,7 +85,7 @@ def there(path: pathlib.Path) -> set[str]:
 
 @pytest.mark.crash
 @pytest.mark.parametrize("durable", [True, False], ids=["synced", "saboteur"])
-async def test_power_loss(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, *, durable: bool) -> None:
+async def test_power_loss(memory: pathlib.Path, monkeypatch: pytest.MonkeyPatch, *, durable: bool) -> None:
     """The saboteur acknowledges what is not synced, and is found out: so the test can fail."""
     monkeypatch.setattr(sqlite, "CHECKPOINT_PAGES", PAGES_BEFORE_CHECKPOINT)
     tried = wrong = 0
