@@ -378,3 +378,13 @@ def test_a_quota(gateway: Any, api: str) -> None:
     code, _, sentence = refused(gateway.create_stage, ApiId=api, StageName="more")
     assert code == "BadRequestException"
     assert sentence.startswith("Maximum number of Stages for this API has been reached.")
+
+
+def test_both_spellings_of_the_route_selection_are_kept(client: Callable[..., Any]) -> None:
+    """Terraform's default has no braces, and sees a difference when it comes back otherwise."""
+    apis = client("apigatewayv2")
+    written = "$request.method $request.path"
+    made = apis.create_api(Name="a", ProtocolType="HTTP", RouteSelectionExpression=written)
+    assert apis.get_api(ApiId=made["ApiId"])["RouteSelectionExpression"] == written
+    with pytest.raises(ClientError):
+        apis.update_api(ApiId=made["ApiId"], RouteSelectionExpression="$request.body.action")

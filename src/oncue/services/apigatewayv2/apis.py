@@ -37,6 +37,7 @@ class Apis:
             Description=Description,
             DisableExecuteApiEndpoint=DisableExecuteApiEndpoint,
             IpAddressType=IpAddressType,
+            RouteSelectionExpression=RouteSelectionExpression,
             Tags=Tags,
             Version=Version,
         )
@@ -79,6 +80,7 @@ class Apis:
             Description=Description,
             DisableExecuteApiEndpoint=DisableExecuteApiEndpoint,
             IpAddressType=IpAddressType,
+            RouteSelectionExpression=RouteSelectionExpression,
             Version=Version,
         )
         changes.check_api(members)

@@ -24,6 +24,7 @@ NAME_CHARACTERS_MAX = 128
 APIS_MAX = 600  # quota: APIs per account and region
 STAGE_VARIABLES_MAX = 100
 SELECTION = "${request.method} ${request.path}"
+SELECTION_WITHOUT_BRACES = "$request.method $request.path"  # the same, as Terraform writes it
 AUTHORIZERS_OF = {"JWT": "JWT", "CUSTOM": "REQUEST"}  # the types of authorizers by those of routes
 API_KEY_SELECTION = "$request.header.x-api-key"
 
@@ -153,7 +154,7 @@ def check_api(members: dict[str, Any]) -> None:
 
 
 def check_selection(route: str | None, api_key: str | None) -> None:
-    if route not in (None, SELECTION):
+    if route not in (None, SELECTION, SELECTION_WITHOUT_BRACES):
         raise refusal(f"RouteSelectionExpression of an HTTP API must be {SELECTION}")
     if api_key not in (None, API_KEY_SELECTION):
         raise refusal(f"ApiKeySelectionExpression of an HTTP API must be {API_KEY_SELECTION}")
